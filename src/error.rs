@@ -1,0 +1,165 @@
+//! The library's one error type.
+//!
+//! Each variant carries what a message for a person needs: the path, and where it helps the seq or the byte offset.
+//! The text says what happened and where; [`Error::hint`] says what to do now.
+
+use std::io;
+use std::path::{Path, PathBuf};
+
+use crate::record::Seq;
+
+/// What can go wrong with a journal.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// A system call failed. The journal is as it was before, or as after a crash.
+    #[error("cannot {action} {path}: {source}", path = path.display())]
+    Io {
+        /// What was being done, as a verb: "open", "write", "sync".
+        action: &'static str,
+        /// The file or directory.
+        path: PathBuf,
+        /// What the system said.
+        source: io::Error,
+    },
+    /// There is nothing at this path.
+    #[error("there is no journal at {}", path.display())]
+    Missing {
+        /// The journal directory.
+        path: PathBuf,
+    },
+    /// The directory in which a journal was to be created does not exist.
+    #[error("cannot create {}: its parent directory does not exist", path.display())]
+    MissingParent {
+        /// The journal directory.
+        path: PathBuf,
+    },
+    /// Something is there, but it is not a journal.
+    #[error("{} is not a journal: {reason}", path.display())]
+    NotAJournal {
+        /// The directory or the file in it that tells.
+        path: PathBuf,
+        /// What was found instead.
+        reason: String,
+    },
+    /// The journal was written by a newer version. Nothing was touched.
+    #[error("{} has format {found}; this edgesync knows formats up to {known}", path.display())]
+    NewerFormat {
+        /// The file that names the format.
+        path: PathBuf,
+        /// The format that it names.
+        found: u64,
+        /// The newest format that this version reads.
+        known: u64,
+    },
+    /// A file of the journal is damaged in a way that cannot be stepped over. Nothing was touched.
+    #[error("{} is damaged: {reason}", path.display())]
+    Damaged {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with it.
+        reason: String,
+    },
+    /// One or more whole segment files are gone.
+    #[error("{}: entries {first} to {last} are missing: no segment file holds them", path.display())]
+    MissingSegment {
+        /// The journal directory.
+        path: PathBuf,
+        /// The first missing seq.
+        first: Seq,
+        /// The last missing seq.
+        last: Seq,
+    },
+    /// The cursor points past the entries that exist: segments were lost, or an old copy was restored beside it.
+    #[error("{}: the cursor is at {cursor}, but the journal ends at {end}", path.display())]
+    CursorBeyondEnd {
+        /// The cursor file.
+        path: PathBuf,
+        /// Where the cursor is.
+        cursor: Seq,
+        /// The next seq that the segments would give.
+        end: Seq,
+    },
+    /// A file that edgesync did not make, or must not follow, is in the place of one of its own.
+    #[error("refusing to use {}: {reason}", path.display())]
+    Unsafe {
+        /// The file.
+        path: PathBuf,
+        /// Why: a symbolic link, not a regular file, another owner.
+        reason: String,
+    },
+    /// Another process is delivering from this journal.
+    #[error("another process is delivering from {}", path.display())]
+    Busy {
+        /// The journal directory.
+        path: PathBuf,
+    },
+    /// The journal is at its limit and its overflow policy is not to drop entries.
+    #[error("{} is full: {limit}", path.display())]
+    Full {
+        /// The journal directory.
+        path: PathBuf,
+        /// The limit that was reached, for people.
+        limit: String,
+    },
+    /// An earlier write or sync failed; this writer no longer knows what is on the disk and refuses to go on.
+    #[error("{}: an earlier write failed, so this process no longer writes to the journal", path.display())]
+    Latched {
+        /// The journal directory.
+        path: PathBuf,
+    },
+    /// A value that the caller gave is out of range.
+    #[error("{0}")]
+    Invalid(String),
+}
+
+impl Error {
+    /// What a person can do about it now, in one line.
+    pub fn hint(&self) -> Option<String> {
+        match self {
+            Self::Io { source, .. } => io_hint(source),
+            Self::Missing { path } => {
+                Some(format!("`edgesync append -j {0}` or `edgesync init -j {0}` creates it", path.display()))
+            }
+            Self::MissingParent { path } => {
+                let parent = path.parent().unwrap_or(Path::new("."));
+                Some(format!("check the spelling and that the disk is mounted, or: mkdir -p {}", parent.display()))
+            }
+            Self::NotAJournal { .. } => Some("name a journal directory with -j, or one that does not exist yet".into()),
+            Self::NewerFormat { .. } => Some("install the newer edgesync; nothing was changed".into()),
+            Self::Damaged { .. } => Some("`edgesync verify` shows what is readable; nothing was changed".into()),
+            Self::MissingSegment { .. } => {
+                Some("put the missing file back; `edgesync verify` lists what is there; nothing was changed".into())
+            }
+            Self::CursorBeyondEnd { .. } => {
+                Some("put the newer segment files back beside it; nothing was changed".into())
+            }
+            Self::Unsafe { .. } => Some("move it away, or run edgesync as the journal's owner".into()),
+            Self::Busy { .. } => Some("try again when it has finished".into()),
+            Self::Full { .. } => Some("deliver (`edgesync replay`) or raise the limit (`edgesync init --max-bytes`)".into()),
+            Self::Latched { .. } => Some("see the first error; start again once the disk is sound".into()),
+            Self::Invalid(_) => None,
+        }
+    }
+
+    /// Names the action and the path of a failed system call.
+    pub(crate) fn io(action: &'static str, path: impl Into<PathBuf>) -> impl FnOnce(io::Error) -> Self {
+        let path = path.into();
+        move |source| Self::Io { action, path, source }
+    }
+}
+
+fn io_hint(source: &io::Error) -> Option<String> {
+    let hint = match source.kind() {
+        io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => {
+            "the disk is full: free space, or `edgesync compact` to give back what was delivered"
+        }
+        io::ErrorKind::PermissionDenied => "run as the owner of the journal, or name another one with -j",
+        io::ErrorKind::ReadOnlyFilesystem => "the file system is read-only: only inspection works",
+        _ => return None,
+    };
+    Some(hint.into())
+}
+
+/// A result with the library's error.
+pub type Result<T> = std::result::Result<T, Error>;

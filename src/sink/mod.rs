@@ -1,0 +1,99 @@
+//! Where batches go.
+//!
+//! A [`Sink`] sends one [`Batch`] and says what became of it, as an [`Outcome`]. It knows nothing of journals, cursors or
+//! retries, and decides nothing: [`crate::replay`] does, from the outcome. Two sinks are here: an HTTP
+//! endpoint ([`HttpSink`]) and a shell command ([`ExecSink`]).
+
+mod body;
+mod exec;
+#[cfg(feature = "http")]
+mod http;
+
+use std::time::Duration;
+
+use uuid::Uuid;
+
+pub use self::body::BodyFormat;
+pub(crate) use self::body::BodyBuilder;
+pub use self::exec::{ExecOptions, ExecSink};
+#[cfg(feature = "http")]
+pub use self::http::{HttpOptions, HttpSetupError, HttpSink};
+use crate::record::Seq;
+
+/// Delivers batches, one at a time.
+pub trait Sink: Send {
+    /// Sends one batch and waits for the answer. `attempt` counts from 1 for each batch.
+    ///
+    /// Must not panic. What cannot be told apart from a lost answer is [`Outcome::Later`].
+    fn send(&mut self, batch: &Batch, attempt: u32) -> Outcome;
+}
+
+impl<S: Sink + ?Sized> Sink for Box<S> {
+    fn send(&mut self, batch: &Batch, attempt: u32) -> Outcome {
+        (**self).send(batch, attempt)
+    }
+}
+
+/// A run of consecutive entries that are sent together. Its seqs have no gap: line *i* of the body is entry *first + i*.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Batch {
+    /// The journal's id.
+    pub journal: Uuid,
+    /// The first entry's seq.
+    pub first: Seq,
+    /// The last entry's seq.
+    pub last: Seq,
+    /// The last entry that was delivered before this batch; none if nothing was. Entries between it and `first` will not come.
+    pub previous: Option<Seq>,
+    /// How the body is laid out.
+    pub format: BodyFormat,
+    /// The bytes to send; the same whenever the batch is sent again.
+    pub body: Vec<u8>,
+}
+
+impl Batch {
+    /// The number of entries.
+    pub fn count(&self) -> u64 {
+        self.last.since(self.first) + 1
+    }
+
+    /// The key under which a receiver can recognise a repetition: `<journal id>:<first>-<last>`.
+    pub fn idempotency_key(&self) -> String {
+        format!("{}:{}-{}", self.journal, self.first, self.last)
+    }
+}
+
+/// What became of a batch.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Outcome {
+    /// The receiver has it, all or, where `through` is given, up to and including that entry.
+    Delivered {
+        /// The last entry taken, if the receiver named one; it may lie before the batch (nothing taken).
+        through: Option<u64>,
+    },
+    /// It may or may not have arrived: send the same bytes again later.
+    Later {
+        /// For people.
+        reason: String,
+        /// How long the receiver asked to wait.
+        retry_after: Option<Duration>,
+    },
+    /// Sending it again will not help until somebody mends the set-up. Nothing is dead-lettered.
+    WrongSetup {
+        /// For people: what to mend.
+        reason: String,
+    },
+    /// The receiver takes smaller batches only.
+    TooLarge {
+        /// For people.
+        reason: String,
+    },
+    /// The receiver will never take it as it is.
+    Refused {
+        /// The HTTP status or the exit code.
+        status: u16,
+        /// The beginning of the answer.
+        reason: String,
+    },
+}
