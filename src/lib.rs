@@ -1,0 +1,4 @@
+//! work in progress
+pub mod error;
+pub mod record;
+pub use error::{Error, Result};

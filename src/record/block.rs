@@ -1,0 +1,184 @@
+//! A block: whole records, encoded one after another, that are committed with one write and one sync.
+
+use super::{AFTER_CRC, BEFORE_CRC, BEFORE_DATA, BEFORE_SEQ, BEFORE_TIME, ENVELOPE_BYTES_MAX, Seq, Timestamp};
+
+/// Where one record of a block lies, and which input line it came from.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Mark {
+    /// Offset of the record's first byte in the block.
+    pub start: u32,
+    /// Offset of its payload.
+    pub data: u32,
+    /// Number of the line of input, from 1; for messages.
+    pub line: u64,
+}
+
+/// Encoded records with consecutive seqs.
+///
+/// The seqs are a prediction: they are right unless another process appends in between. Then [`Block::renumber`]
+/// puts them right, under the append lock.
+#[derive(Debug)]
+pub(crate) struct Block {
+    bytes: Vec<u8>,
+    marks: Vec<Mark>,
+    first: Seq,
+    at: Timestamp,
+}
+
+/// `,"crc":"` + 8 digits + `"}\n`
+const TRAILER: usize = BEFORE_CRC.len() + 8 + AFTER_CRC.len();
+
+impl Block {
+    pub fn new() -> Self {
+        Self { bytes: Vec::new(), marks: Vec::new(), first: Seq::FIRST, at: Timestamp::now() }
+    }
+
+    /// Empties the block for records from `first` on, all written at `at`.
+    pub fn restart(&mut self, first: Seq, at: Timestamp) {
+        self.bytes.clear();
+        self.marks.clear();
+        self.first = first;
+        self.at = at;
+    }
+
+    /// Adds an entry. The payload is a validated one without a line feed.
+    pub fn push(&mut self, payload: &[u8], line: u64) {
+        debug_assert!(!payload.is_empty() && memchr::memchr(b'\n', payload).is_none());
+        let start = self.bytes.len();
+        self.bytes.reserve(payload.len() + ENVELOPE_BYTES_MAX);
+        let seq = self.first.plus(self.marks.len() as u64);
+        let data = encode(&mut self.bytes, seq, &self.at, payload);
+        self.marks.push(Mark { start: start as u32, data: data as u32, line });
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.marks.is_empty()
+    }
+
+    /// The number of entries.
+    pub fn count(&self) -> usize {
+        self.marks.len()
+    }
+
+    pub fn first(&self) -> Seq {
+        self.first
+    }
+
+    /// The size of all records together, in bytes.
+    pub fn len(&self) -> usize {
+        self.bytes.len()
+    }
+
+    /// The bytes of records `from` to `to` (indices; `to` not included).
+    pub fn records(&self, from: usize, to: usize) -> &[u8] {
+        &self.bytes[self.offset(from)..self.offset(to)]
+    }
+
+    /// The payload of the record with this index.
+    pub fn payload(&self, index: usize) -> &[u8] {
+        &self.bytes[self.marks[index].data as usize..self.offset(index + 1) - TRAILER]
+    }
+
+    /// The input line of the record with this index.
+    pub fn line(&self, index: usize) -> u64 {
+        self.marks[index].line
+    }
+
+    /// Offset of the record with this index, or of the end.
+    pub fn offset(&self, index: usize) -> usize {
+        self.marks.get(index).map_or(self.bytes.len(), |mark| mark.start as usize)
+    }
+
+    /// Gives the entries other seqs, starting with `first`.
+    pub fn renumber(&mut self, first: Seq) {
+        if first == self.first {
+            return;
+        }
+        let old = std::mem::take(self);
+        self.restart(first, old.at);
+        self.bytes.reserve(old.bytes.len() + old.count());
+        for index in 0..old.count() {
+            self.push(old.payload(index), old.line(index));
+        }
+    }
+}
+
+impl Default for Block {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+/// Appends one record to `bytes` and returns the offset of its payload.
+fn encode(bytes: &mut Vec<u8>, seq: Seq, at: &Timestamp, payload: &[u8]) -> usize {
+    let start = bytes.len();
+    bytes.extend_from_slice(BEFORE_SEQ);
+    bytes.extend_from_slice(itoa::Buffer::new().format(seq.get()).as_bytes());
+    bytes.extend_from_slice(BEFORE_TIME);
+    bytes.extend_from_slice(at.as_bytes());
+    bytes.extend_from_slice(BEFORE_DATA);
+    let data = bytes.len();
+    bytes.extend_from_slice(payload);
+    append_crc(bytes, start);
+    data
+}
+
+/// Closes a JSON object that has been written from `start` on, but for its closing brace, with its checksum.
+fn append_crc(bytes: &mut Vec<u8>, start: usize) {
+    let crc = crc32fast::hash(&bytes[start..]);
+    bytes.extend_from_slice(BEFORE_CRC);
+    for shift in (0..8).rev() {
+        bytes.push(b"0123456789abcdef"[(crc >> (4 * shift)) as usize & 15]);
+    }
+    bytes.extend_from_slice(AFTER_CRC);
+}
+
+/// A line like a record's from any JSON object: its closing brace gives way to the checksum.
+pub(crate) fn seal_line(mut object: Vec<u8>) -> Vec<u8> {
+    debug_assert!(object.starts_with(b"{\"") && object.ends_with(b"}"));
+    object.pop();
+    append_crc(&mut object, 0);
+    object
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::decode;
+    use super::*;
+
+    fn block(first: u64, payloads: &[&str]) -> Block {
+        let mut block = Block::new();
+        block.restart(Seq::new(first).unwrap(), Timestamp::from_text(b"2026-11-22T18:10:00.123456Z").unwrap());
+        for (index, payload) in payloads.iter().enumerate() {
+            block.push(payload.as_bytes(), index as u64 + 1);
+        }
+        block
+    }
+
+    #[test]
+    fn a_record_has_the_documented_bytes() {
+        let block = block(42, &[r#"{"t":1}"#]);
+        let text = std::str::from_utf8(block.records(0, 1)).unwrap();
+        let (covered, rest) = text.split_once(",\"crc\"").unwrap();
+        assert_eq!(covered, r#"{"seq":42,"at":"2026-11-22T18:10:00.123456Z","data":{"t":1}"#);
+        assert_eq!(rest, format!(":\"{:08x}\"}}\n", crc32fast::hash(covered.as_bytes())));
+    }
+
+    #[test]
+    fn renumbering_changes_seqs_and_nothing_else() {
+        let payloads = ["1", "\"two\"", "[3]"];
+        let mut renumbered = block(9, &payloads);
+        renumbered.renumber(Seq::new(998).unwrap());
+        assert_eq!(renumbered.records(0, 3), block(998, &payloads).records(0, 3));
+        assert_eq!(renumbered.line(2), 3);
+    }
+
+    #[test]
+    fn payloads_and_offsets_are_found_again() {
+        let block = block(1, &["1", "{\"a\":\"é\"}"]);
+        assert_eq!(block.payload(0), b"1");
+        assert_eq!(block.payload(1), "{\"a\":\"é\"}".as_bytes());
+        assert_eq!(block.offset(2), block.len());
+        assert_eq!(decode(block.records(1, 2)).unwrap().seq.get(), 2);
+    }
+}

@@ -1,0 +1,114 @@
+//! A record from its bytes: every byte of the envelope is compared, and the checksum covers the rest.
+
+use super::{AFTER_CRC, BEFORE_CRC, BEFORE_DATA, BEFORE_SEQ, BEFORE_TIME, Seq, Timestamp};
+
+/// An entry as it lies in a segment.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Record<'a> {
+    /// The sequence number.
+    pub seq: Seq,
+    /// When it was written, by the writer's clock.
+    pub at: Timestamp,
+    /// The JSON text, byte for byte as it came in.
+    pub payload: &'a [u8],
+    /// The whole line, with its line feed.
+    pub line: &'a [u8],
+}
+
+/// Why bytes are not a record.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub(crate) enum DecodeError {
+    #[error("no line end")]
+    Torn,
+    #[error("not laid out as a record")]
+    Layout,
+    #[error("checksum does not match")]
+    Checksum,
+}
+
+/// Decodes one line, which ends with its line feed.
+pub(crate) fn decode(line: &[u8]) -> Result<Record<'_>, DecodeError> {
+    let covered = unseal_line(line)?;
+    parse(covered, line).ok_or(DecodeError::Layout)
+}
+
+fn parse<'a>(covered: &'a [u8], line: &'a [u8]) -> Option<Record<'a>> {
+    let rest = covered.strip_prefix(BEFORE_SEQ)?;
+    let digits = rest.iter().take(21).position(|byte| !byte.is_ascii_digit())?;
+    let (seq, rest) = rest.split_at(digits);
+    let rest = rest.strip_prefix(BEFORE_TIME)?;
+    let (at, rest) = rest.split_at_checked(Timestamp::LEN)?;
+    let payload = rest.strip_prefix(BEFORE_DATA)?;
+    if payload.is_empty() || seq.first() == Some(&b'0') {
+        return None;
+    }
+    let seq = std::str::from_utf8(seq).ok()?.parse().ok().and_then(Seq::new)?;
+    Some(Record { seq, at: Timestamp::from_text(at)?, payload, line })
+}
+
+/// The bytes of a line that its checksum covers, if it matches: a JSON object without its end.
+pub(crate) fn unseal_line(line: &[u8]) -> Result<&[u8], DecodeError> {
+    if line.last() != Some(&b'\n') {
+        return Err(DecodeError::Torn);
+    }
+    let sealed = line.strip_suffix(AFTER_CRC).ok_or(DecodeError::Layout)?;
+    let (rest, digits) = sealed.split_last_chunk::<8>().ok_or(DecodeError::Layout)?;
+    let covered = rest.strip_suffix(BEFORE_CRC).ok_or(DecodeError::Layout)?;
+    let crc = digits.iter().try_fold(0_u32, |crc, digit| Some(crc << 4 | hex_digit(*digit)?));
+    if crc == Some(crc32fast::hash(covered)) { Ok(covered) } else { Err(DecodeError::Checksum) }
+}
+
+/// Lower case only: one record has one spelling.
+fn hex_digit(digit: u8) -> Option<u32> {
+    match digit {
+        b'0'..=b'9' => Some(u32::from(digit - b'0')),
+        b'a'..=b'f' => Some(u32::from(digit - b'a') + 10),
+        _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::Block;
+    use super::*;
+
+    fn line() -> Vec<u8> {
+        let mut block = Block::new();
+        block.restart(Seq::new(42).unwrap(), Timestamp::now());
+        block.push(br#"{"temperature":21.5}"#, 1);
+        block.records(0, 1).to_vec()
+    }
+
+    #[test]
+    fn what_was_encoded_is_decoded() {
+        let line = line();
+        let record = decode(&line).unwrap();
+        assert_eq!(record.seq.get(), 42);
+        assert_eq!(record.payload, br#"{"temperature":21.5}"#);
+    }
+
+    #[test]
+    fn every_flipped_bit_is_noticed() {
+        let good = line();
+        for bit in 0..good.len() * 8 {
+            let mut bad = good.clone();
+            bad[bit / 8] ^= 1 << (bit % 8);
+            assert!(decode(&bad).is_err(), "bit {bit}");
+        }
+    }
+
+    #[test]
+    fn every_truncation_is_noticed() {
+        let good = line();
+        for length in 0..good.len() {
+            assert!(decode(&good[..length]).is_err(), "{length} bytes");
+        }
+    }
+
+    proptest::proptest! {
+        #[test]
+        fn any_bytes_are_decoded_or_refused_without_a_panic(bytes: Vec<u8>) {
+            let _ = decode(&bytes);
+        }
+    }
+}
