@@ -15,7 +15,7 @@ mod timestamp;
 mod validate;
 
 pub(crate) use self::block::{Block, Mark, seal_line};
-pub(crate) use self::decode::{DecodeError, decode, unseal_line};
+pub(crate) use self::decode::{DecodeError, decode, decode_again, unseal_line};
 pub use self::decode::Record;
 pub use self::seq::Seq;
 pub use self::timestamp::Timestamp;
@@ -26,6 +26,9 @@ pub(crate) const BEFORE_TIME: &[u8] = b",\"at\":\"";
 pub(crate) const BEFORE_DATA: &[u8] = b"\",\"data\":";
 pub(crate) const BEFORE_CRC: &[u8] = b",\"crc\":\"";
 pub(crate) const AFTER_CRC: &[u8] = b"\"}\n";
+
+/// The longest payload that a journal takes, in bytes.
+pub const PAYLOAD_BYTES_MAX: usize = 64 << 20;
 
 /// The bytes that a record has besides its payload, at most.
 pub const ENVELOPE_BYTES_MAX: usize = 7 + 20 + 7 + Timestamp::LEN + 9 + 8 + 8 + 3;
