@@ -1,8 +1,12 @@
 //! work in progress
-pub mod error;
-pub mod ingest_stub {}
-pub mod journal;
-pub mod record;
-pub mod sink;
-pub mod storage;
-pub use error::{Error, Result};
+mod error;
+mod journal;
+mod record;
+mod sink;
+mod stop;
+mod storage;
+pub use error::*;
+pub use journal::*;
+pub use record::*;
+pub use sink::*;
+pub use stop::{Stop, Stopper};

@@ -45,6 +45,7 @@ pub(crate) fn set_aside(store: &Store, damage: &Damage) -> Result<()> {
     };
     let source = store.open_if_there(&name, Open::Read)?;
     let mut bytes = Vec::new();
+    let at = Timestamp::now();
     // One line at least, even where the entries are missing without a trace.
     while offset < end || offset == damage.offset {
         bytes.resize(usize::try_from(PIECE_BYTES.min(end - offset)).unwrap_or(0), 0);
@@ -52,7 +53,7 @@ pub(crate) fn set_aside(store: &Store, damage: &Damage) -> Result<()> {
         let piece = Piece {
             first: damage.first,
             entries: damage.entries,
-            at: Timestamp::now().as_str(),
+            at: at.as_str(),
             file: &name,
             offset,
             length: length as u64,

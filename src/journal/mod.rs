@@ -35,6 +35,8 @@ mod tail;
 mod tail_mark;
 #[cfg(test)]
 mod test_support;
+#[cfg(test)]
+mod tests;
 mod verify;
 
 use std::io;

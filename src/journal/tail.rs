@@ -65,7 +65,7 @@ impl Tail {
             None => (0, segment),
         };
         let end = scan.end.max(covered.unwrap_or(0));
-        let joinable = end == scan.end || ends_a_line(&file, end)?;
+        let joinable = ends_a_line(&file, end)?;
         let next = scan.next.max(numbering);
         let clean = fresh && start == (length, next);
         Ok(Self { segment, file, end, next, durable_end, durable_next, length, joinable, clean })

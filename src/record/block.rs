@@ -1,6 +1,8 @@
 //! A block: whole records, encoded one after another, that are committed with one write and one sync.
 
-use super::{AFTER_CRC, BEFORE_CRC, BEFORE_DATA, BEFORE_SEQ, BEFORE_TIME, ENVELOPE_BYTES_MAX, Seq, Timestamp};
+use super::{
+    AFTER_CRC, BEFORE_CRC, BEFORE_DATA, BEFORE_SEQ, BEFORE_TIME, ENVELOPE_BYTES_MAX, Seq, Timestamp,
+};
 
 /// Where one record of a block lies, and which input line it came from.
 #[derive(Debug, Clone, Copy)]
@@ -148,7 +150,8 @@ mod tests {
 
     fn block(first: u64, payloads: &[&str]) -> Block {
         let mut block = Block::new();
-        block.restart(Seq::new(first).unwrap(), Timestamp::from_text(b"2026-11-22T18:10:00.123456Z").unwrap());
+        block
+            .restart(Seq::new(first).unwrap(), Timestamp::from_text(b"2026-11-22T18:10:00.123456Z").unwrap());
         for (index, payload) in payloads.iter().enumerate() {
             block.push(payload.as_bytes(), index as u64 + 1);
         }

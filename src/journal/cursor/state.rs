@@ -29,7 +29,7 @@ pub(crate) struct CursorState {
     pub generation: u64,
     pub cursor: Seq,
     pub last_delivered: Option<Seq>,
-    /// In order, without gaps between them.
+    /// In order, with no gap between them but an evicted one.
     pub in_flight: Vec<InFlight>,
     pub delivered: u64,
     pub dead_lettered: u64,
@@ -64,13 +64,16 @@ impl CursorState {
         self.in_flight.iter().map(|batch| self.cursor.min(batch.end()).since(batch.first)).sum()
     }
 
-    /// Promise 4, for what lies below the cursor; and no batch in flight before another or after a gap.
+    /// Promise 4, for what lies below the cursor; and batches in flight in order, with no gap but an evicted one.
     pub fn is_consistent(&self) -> bool {
         let counted = [self.delivered, self.dead_lettered, self.evicted, self.damaged, self.skipped];
         let sum = counted.iter().try_fold(self.undecided(), |sum, count| sum.checked_add(*count));
         sum == Some(self.cursor.since(Seq::FIRST))
             && self.in_flight.iter().all(|batch| batch.first <= batch.last)
-            && self.in_flight.windows(2).all(|pair| pair[0].end() == pair[1].first)
+            && self.in_flight.windows(2).all(|pair| {
+                pair[0].end() == pair[1].first
+                    || (pair[0].end() < pair[1].first && pair[1].first <= self.cursor)
+            })
             && self.in_flight.first().is_none_or(|batch| batch.first <= self.cursor)
     }
 
