@@ -275,7 +275,8 @@ mod tests {
     #[test]
     fn settings_that_are_not_given_stay() {
         let config = Config::new(&Settings { max_entries: Some(7), ..Settings::default() }).unwrap();
-        let changed = config.clone().with(&Settings { max_bytes: Some(1 << 20), ..Settings::default() }).unwrap();
+        let changed =
+            config.clone().with(&Settings { max_bytes: Some(1 << 20), ..Settings::default() }).unwrap();
         assert_eq!(changed.limits.max_entries, Some(7));
         assert_eq!(changed.limits.max_bytes, 1 << 20);
         assert_eq!(changed.segment_bytes_effective(), 1 << 17);

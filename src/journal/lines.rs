@@ -108,7 +108,8 @@ mod tests {
                 found.push((offset, line.to_vec()));
             }
             assert_eq!(lines.position(), 23);
-            let expected: [(u64, &[u8]); 4] = [(0, b"one\n"), (4, b"\n"), (5, b"three is longer\n"), (21, b"x\n")];
+            let expected: [(u64, &[u8]); 4] =
+                [(0, b"one\n"), (4, b"\n"), (5, b"three is longer\n"), (21, b"x\n")];
             assert_eq!(found, expected.map(|(offset, line)| (offset, line.to_vec())));
         }
     }

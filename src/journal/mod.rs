@@ -34,7 +34,7 @@ mod stats;
 mod tail;
 mod tail_mark;
 #[cfg(test)]
-mod test_support;
+pub(crate) mod test_support;
 #[cfg(test)]
 mod tests;
 mod verify;
@@ -133,7 +133,8 @@ impl Journal {
         let store = self.store().clone();
         let lock = store.open(layout::APPEND_LOCK, Open::Create)?;
         let _guard = lock.lock()?;
-        let current = Config::load(&store)?.ok_or_else(|| Error::Missing { path: store.path().to_owned() })?;
+        let current =
+            Config::load(&store)?.ok_or_else(|| Error::Missing { path: store.path().to_owned() })?;
         let changed = current.with(settings)?;
         changed.store(&store)?;
         Ok(Self::from_parts(store, changed))

@@ -73,9 +73,14 @@ impl Reader {
     pub(crate) fn open(store: &Store, from: Seq, until: Option<Seq>) -> Result<Self> {
         loop {
             let all = segments::list(store)?;
-            let Some(oldest) = all.first().copied() else { segments::newest(store)?; continue };
+            let Some(oldest) = all.first().copied() else {
+                segments::newest(store)?;
+                continue;
+            };
             let segment = all.iter().rev().find(|first| **first <= from).copied().unwrap_or(oldest);
-            let Some(file) = store.open_if_there(&layout::segment_name(segment), Open::Read)? else { continue };
+            let Some(file) = store.open_if_there(&layout::segment_name(segment), Open::Read)? else {
+                continue;
+            };
             if segment > from {
                 check_dealt_with(store, from, segment)?;
             }
@@ -92,14 +97,21 @@ impl Reader {
         }
     }
 
-    /// Lets a reader that stopped at its bound go on up to another.
-    pub(crate) fn read_until(&mut self, until: Seq) {
-        self.until = Some(until);
-    }
-
     /// The seq that the next entry has, if nothing is damaged.
     pub(crate) fn expected(&self) -> Seq {
         self.expected
+    }
+
+    /// Takes back the entry that was handed out last.
+    pub(crate) fn put_back(&mut self, seq: Seq, line_bytes: usize) {
+        self.lines.go_to(self.lines.position() - line_bytes as u64);
+        self.expected = seq;
+    }
+
+    /// Takes back the damage that was handed out last: it is found again.
+    pub(crate) fn put_back_damage(&mut self, damage: &Damage) {
+        self.lines.go_to(damage.offset);
+        self.expected = damage.first;
     }
 
     /// The next entry or damage. None at the end of what has been written; asked again later it goes on from there.

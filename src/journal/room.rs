@@ -125,7 +125,9 @@ impl Space {
         let mut end = cursor;
         while let Some(item) = reader.next()? {
             match item {
-                Item::Entry(record) if record.at.age().is_some_and(|old| old > age) => end = record.seq.next(),
+                Item::Entry(record) if record.at.age().is_some_and(|old| old > age) => {
+                    end = record.seq.next()
+                }
                 // Fresh, or damage, which delivery accounts for.
                 _ => break,
             }

@@ -3,44 +3,11 @@
 use std::fs;
 use std::path::PathBuf;
 
+use super::test_support::{Fixture, append, block, seq};
 use super::*;
-use crate::record::{Block, Timestamp};
 
-/// A journal in a directory of its own.
-struct Fixture {
-    _directory: tempfile::TempDir,
-    path: PathBuf,
-}
-
-impl Fixture {
-    fn new(settings: &Settings) -> (Self, Journal) {
-        let directory = tempfile::tempdir().unwrap();
-        let path = directory.path().join("journal");
-        let journal = Journal::open_or_create(&path, settings).unwrap();
-        (Self { _directory: directory, path }, journal)
-    }
-
-    fn segment(&self, first: u64) -> PathBuf {
-        self.path.join(layout::segment_name(Seq::new(first).unwrap()))
-    }
-}
-
-fn seq(number: u64) -> Seq {
-    Seq::new(number).unwrap()
-}
-
-fn block(payloads: impl IntoIterator<Item = String>) -> Block {
-    let mut block = Block::new();
-    block.restart(Seq::FIRST, Timestamp::now());
-    for (index, payload) in payloads.into_iter().enumerate() {
-        block.push(payload.as_bytes(), index as u64 + 1);
-    }
-    block
-}
-
-fn append(journal: &Journal, from: u64, count: u64) -> usize {
-    let mut appender = Appender::open(journal).unwrap();
-    appender.commit(&mut block((from..from + count).map(|n| n.to_string())), Durability::Sync).unwrap()
+fn segment_path(fixture: &Fixture, first: u64) -> PathBuf {
+    fixture.path.join(layout::segment_name(seq(first)))
 }
 
 /// What a reader finds: payload or damage.
@@ -76,7 +43,7 @@ fn what_is_appended_is_read_in_order_across_segments_and_openings() {
     assert_eq!((stats.written, stats.pending, stats.next_seq), (200, 200, 201));
     assert!(stats.segments > 10, "{stats:?}");
     for segment in segments::list(journal.store()).unwrap() {
-        assert!(fs::metadata(fixture.segment(segment.get())).unwrap().len() <= 1024);
+        assert!(fs::metadata(segment_path(&fixture, segment.get())).unwrap().len() <= 1024);
     }
 }
 
@@ -95,7 +62,7 @@ fn two_appenders_take_turns_without_a_gap() {
 fn a_torn_tail_is_cut_and_no_seq_is_skipped() {
     let (fixture, journal) = Fixture::new(&Settings::default());
     append(&journal, 1, 3);
-    let path = fixture.segment(1);
+    let path = segment_path(&fixture, 1);
     let whole = fs::read(&path).unwrap();
     for torn in [&b"{\"seq\":4,\"at\":"[..], b"garbage\n", b"\0\0\0\0\0\0", b"\n\n", &whole[..100]] {
         fs::write(&path, [&whole[..], torn].concat()).unwrap();
@@ -115,7 +82,7 @@ fn whole_records_of_a_commit_that_was_cut_off_are_kept() {
     append(&journal, 1, 2);
     let mut next = block(["3".to_owned(), "4".to_owned()]);
     next.renumber(seq(3));
-    let path = fixture.segment(1);
+    let path = segment_path(&fixture, 1);
     let bytes = [&fs::read(&path).unwrap(), &next.records(0, 2)[..next.len() - 5]].concat();
     fs::write(&path, bytes).unwrap();
     assert_eq!(journal.stats().unwrap().written, 3);
@@ -128,7 +95,7 @@ fn damage_costs_no_more_than_the_damaged_record() {
     for (marked, flip) in [(true, 1), (false, 1), (true, 2), (false, 2), (true, 0), (false, 0)] {
         let (fixture, journal) = Fixture::new(&Settings::default());
         append(&journal, 1, 4);
-        let path = fixture.segment(1);
+        let path = segment_path(&fixture, 1);
         let mut bytes = fs::read(&path).unwrap();
         let at = bytes.len() / 4 * flip + 40;
         bytes[at] ^= 4;
@@ -148,7 +115,7 @@ fn damage_at_the_end_that_was_durable_is_not_cut_and_its_seq_is_not_given_again(
     for at_from_end in [1, 40] {
         let (fixture, journal) = Fixture::new(&Settings::default());
         append(&journal, 1, 3);
-        let path = fixture.segment(1);
+        let path = segment_path(&fixture, 1);
         let mut bytes = fs::read(&path).unwrap();
         let at = bytes.len() - at_from_end;
         bytes[at] ^= 1;
@@ -166,7 +133,7 @@ fn a_missing_middle_segment_is_an_error_and_changes_nothing() {
     let (fixture, journal) = Fixture::new(&small_segments());
     append(&journal, 1, 60);
     let all = segments::list(journal.store()).unwrap();
-    fs::remove_file(fixture.segment(all[2].get())).unwrap();
+    fs::remove_file(segment_path(&fixture, all[2].get())).unwrap();
     let mut reader = journal.reader(seq(1)).unwrap();
     let error = loop {
         match reader.next() {
@@ -222,8 +189,7 @@ fn the_limit_of_bytes_is_kept_by_dropping_the_oldest() {
 
 #[test]
 fn a_full_journal_that_rejects_takes_what_fits_and_no_more() {
-    let settings =
-        Settings { max_entries: Some(5), overflow: Some(Overflow::Reject), ..Settings::default() };
+    let settings = Settings { max_entries: Some(5), overflow: Some(Overflow::Reject), ..Settings::default() };
     let (_fixture, journal) = Fixture::new(&settings);
     assert_eq!(append(&journal, 1, 8), 5);
     assert_eq!(append(&journal, 9, 1), 0);
@@ -242,7 +208,8 @@ fn changed_limits_reach_a_writer_that_is_running() {
     let (fixture, journal) = Fixture::new(&Settings::default());
     let mut appender = Appender::open(&journal).unwrap();
     appender.commit(&mut block(numbers(1..=5)), Durability::Sync).unwrap();
-    Journal::open_or_create(&fixture.path, &Settings { max_entries: Some(2), ..Settings::default() }).unwrap();
+    Journal::open_or_create(&fixture.path, &Settings { max_entries: Some(2), ..Settings::default() })
+        .unwrap();
     appender.commit(&mut block(numbers(6..=6)), Durability::Sync).unwrap();
     assert_eq!(journal.stats().unwrap().pending, 2);
 }

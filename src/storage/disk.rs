@@ -170,7 +170,8 @@ impl StorageFile for File {
             Ok(found) => {
                 let born = found.stx_btime;
                 let known = found.stx_mask & StatxFlags::BTIME.bits() != 0;
-                let born_ns = born.tv_sec.saturating_mul(1_000_000_000).saturating_add(i64::from(born.tv_nsec));
+                let born_ns =
+                    born.tv_sec.saturating_mul(1_000_000_000).saturating_add(i64::from(born.tv_nsec));
                 Ok(FileId { inode: found.stx_ino, born_ns: if known { born_ns } else { 0 } })
             }
             // A kernel or a sandbox without statx(2).

@@ -32,7 +32,9 @@ impl CursorFile {
     pub fn open(store: &Store, how: Open) -> Result<Self> {
         match store.open_if_there(layout::CURSOR, how)? {
             Some(file) => Ok(Self { file }),
-            None => Err(Error::Damaged { path: store.path_of(layout::CURSOR), reason: "it is missing".into() }),
+            None => {
+                Err(Error::Damaged { path: store.path_of(layout::CURSOR), reason: "it is missing".into() })
+            }
         }
     }
 
@@ -70,6 +72,8 @@ impl CursorFile {
 }
 
 fn encode(file: &File, state: &CursorState) -> Result<Vec<u8>> {
-    slot::encode(state, SLOT_BYTES)
-        .ok_or_else(|| Error::Damaged { path: file.path().to_owned(), reason: "its state outgrew its slot".into() })
+    slot::encode(state, SLOT_BYTES).ok_or_else(|| Error::Damaged {
+        path: file.path().to_owned(),
+        reason: "its state outgrew its slot".into(),
+    })
 }

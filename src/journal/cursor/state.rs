@@ -94,20 +94,33 @@ impl CursorState {
         self.in_flight.clear();
     }
 
-    /// The receiver has everything from the first batch in flight up to and including `last`.
+    /// Takes out of flight what eviction has passed, and leaves the rest of it there: for a run that begins, when no
+    /// answer can come any more.
+    pub fn trim(&mut self) {
+        self.evicted += self.undecided();
+        let cursor = self.cursor;
+        self.in_flight.retain_mut(|batch| {
+            batch.first = batch.first.max(cursor);
+            batch.first <= batch.last
+        });
+    }
+
+    /// The receiver has everything in flight up to and including `last`.
     pub fn delivered(&mut self, last: Seq) {
-        let Some(batch) = self.in_flight.first().copied() else { return };
-        debug_assert!(batch.first <= last && last <= batch.last);
-        self.delivered += last.since(batch.first) + 1;
-        self.last_delivered = Some(last);
-        if last == batch.last {
-            self.cursor = self.cursor.max(batch.end());
-            self.in_flight.remove(0);
-        } else {
-            // Taken in part: the rest is no longer the batch that was sent.
-            self.in_flight[0].first = last.next();
-            self.cursor = self.cursor.max(last.next());
-            self.release();
+        while let Some(batch) = self.in_flight.first().copied()
+            && batch.first <= last
+        {
+            let taken = batch.last.min(last);
+            self.delivered += taken.since(batch.first) + 1;
+            self.last_delivered = Some(taken);
+            self.cursor = self.cursor.max(taken.next());
+            if taken == batch.last {
+                self.in_flight.remove(0);
+            } else {
+                // Taken in part: the rest is no longer the batch that was sent.
+                self.in_flight[0].first = taken.next();
+                self.release();
+            }
         }
     }
 
@@ -204,7 +217,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn any_steps_keep_every_entry_accounted_for(steps in prop::collection::vec((0..6_u8, 1..20_u64), 0..200)) {
+        fn any_steps_keep_every_entry_accounted_for(steps in prop::collection::vec((0..7_u8, 1..20_u64), 0..200)) {
             let mut state = CursorState::new();
             for (kind, size) in steps {
                 let before = state.cursor;
@@ -219,6 +232,7 @@ mod tests {
                     2 => state.dead_lettered(state.cursor),
                     3 => state.damaged(state.cursor, size),
                     4 => state.evict_to(state.cursor.plus(size)),
+                    5 => state.trim(),
                     _ => state.release(),
                 }
                 prop_assert!(state.is_consistent(), "{state:?}");
