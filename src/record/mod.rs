@@ -15,8 +15,8 @@ mod timestamp;
 mod validate;
 
 pub(crate) use self::block::{Block, Mark, seal_line};
-pub(crate) use self::decode::{DecodeError, decode, unseal_line};
 pub use self::decode::Record;
+pub(crate) use self::decode::{DecodeError, decode, unseal_line};
 pub use self::seq::Seq;
 pub use self::timestamp::Timestamp;
 pub use self::validate::{InvalidPayload, payload_of, text_payload};

@@ -78,8 +78,26 @@ mod tests {
     #[test]
     fn what_rfc_8259_forbids_is_refused() {
         for text in [
-            "{", "{}}", "1 2", "nul", "NaN", "Infinity", "'a'", "01", "+1", ".5", "1.", "[1,]", "{a:1}", "\"\t\"", "\u{b}1",
-            "1 // comment", "\u{feff}1", "\"\\x\"", "\0", "1\0",
+            "{",
+            "{}}",
+            "1 2",
+            "nul",
+            "NaN",
+            "Infinity",
+            "'a'",
+            "01",
+            "+1",
+            ".5",
+            "1.",
+            "[1,]",
+            "{a:1}",
+            "\"\t\"",
+            "\u{b}1",
+            "1 // comment",
+            "\u{feff}1",
+            "\"\\x\"",
+            "\0",
+            "1\0",
         ] {
             assert!(payload_of(text.as_bytes()).is_err(), "{text:?}");
         }
