@@ -196,7 +196,7 @@ mod tests {
         assert_eq!(rest.records(0, 2), block(10, &payloads[1..]).records(0, 2));
         assert_eq!((rest.first().get(), rest.line(0), rest.payload(1)), (10, 2, &b"[3]"[..]));
         rest.drop_front(2);
-        assert!(rest.is_empty() && rest.len() == 0 && rest.first().get() == 12);
+        assert!(rest.is_empty() && rest.first().get() == 12);
     }
 
     #[test]
