@@ -1,5 +1,6 @@
 //! work in progress
 mod error;
+mod ingest;
 mod journal;
 mod record;
 mod replay;
@@ -7,6 +8,7 @@ mod sink;
 mod stop;
 mod storage;
 pub use error::*;
+pub use ingest::*;
 pub use journal::*;
 pub use record::*;
 pub use replay::*;
