@@ -9,6 +9,7 @@ use std::time::Duration;
 use super::*;
 use crate::journal::{Durability, Overflow, RejectedLine};
 use crate::record::{Block, Seq, decode};
+use crate::stop::Stopper;
 
 /// What a fake journal was asked to do, in order.
 #[derive(Debug, Clone, PartialEq)]
@@ -100,6 +101,7 @@ struct Run {
     journal: Fake,
     options: IngestOptions,
     tee: Option<Downstream>,
+    stopper: Stopper,
     stop: Stop,
     commits: Receiver<usize>,
     told: Vec<String>,
@@ -117,8 +119,16 @@ impl Run {
             fails_at: None,
             sync_fails: false,
         };
-        let stop = Stop::new().unwrap();
-        Self { journal, options: IngestOptions::default(), tee: None, stop, commits, told: Vec::new() }
+        let (stopper, stop) = Stop::pair().unwrap();
+        Self {
+            journal,
+            options: IngestOptions::default(),
+            tee: None,
+            stopper,
+            stop,
+            commits,
+            told: Vec::new(),
+        }
     }
 
     fn full_after(mut self, room: usize, overflow: Overflow) -> Self {
@@ -141,13 +151,13 @@ impl Run {
     /// until the run has ended.
     fn fed<T: Send>(
         &mut self,
-        feed: impl FnOnce(PipeWriter, &Receiver<usize>, &Stop) -> T + Send,
+        feed: impl FnOnce(PipeWriter, &Receiver<usize>, &Stopper) -> T + Send,
     ) -> Result<IngestReport> {
         let (input, pipe): (PipeReader, PipeWriter) = io::pipe().unwrap();
-        let Self { journal, options, tee, stop, commits, told } = self;
+        let Self { journal, options, tee, stopper, stop, commits, told } = self;
         let commits = Mutex::new(commits);
         std::thread::scope(|scope| {
-            let _feeding = scope.spawn(|| feed(pipe, &commits.lock().unwrap(), stop));
+            let _feeding = scope.spawn(|| feed(pipe, &commits.lock().unwrap(), stopper));
             let tee = tee.as_mut().map(|tee| tee as &mut (dyn Write + Send));
             let mut notice = |notice: Notice| told.push(notice.to_string());
             run(journal, input, tee, options, stop, &mut notice)
