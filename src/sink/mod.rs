@@ -6,8 +6,8 @@
 
 mod body;
 mod exec;
-//#[cfg(feature = "http")]
-//mod http;
+#[cfg(feature = "http")]
+mod http;
 
 use std::time::Duration;
 
@@ -16,8 +16,8 @@ use uuid::Uuid;
 pub(crate) use self::body::BodyBuilder;
 pub use self::body::{BodyFormat, UnknownBodyFormat};
 pub use self::exec::{ExecOptions, ExecSink};
-//#[cfg(feature = "http")]
-//pub use self::http::{HttpOptions, HttpSetupError, HttpSink};
+#[cfg(feature = "http")]
+pub use self::http::{HttpOptions, HttpSetupError, HttpSink};
 use crate::record::Seq;
 
 /// Delivers batches, one at a time.
