@@ -52,11 +52,6 @@ impl SideFile {
         Ok(Self { file, end, count })
     }
 
-    /// How many lines there have been: the number of the last one.
-    pub fn count(&self) -> u64 {
-        self.count
-    }
-
     /// The last line, if it is of this kind.
     pub fn last<T: DeserializeOwned>(&self) -> Result<Option<T>> {
         Ok(last_line(&self.file, self.end)?.1.and_then(|line| parse(&line)))
@@ -154,7 +149,7 @@ mod tests {
         let length = file.len().unwrap();
         file.write_at(b"{\"n\":3,\"a", length).unwrap();
         let mut side = SideFile::open(&scratch.store, name).unwrap();
-        assert_eq!(side.count(), 2);
+        assert_eq!(side.count, 2);
         assert_eq!(file.len().unwrap(), length);
         side.append(&[json!({"a": "x".repeat(200_000)})]).unwrap();
         assert_eq!(count(&scratch.store, name).unwrap(), 3);

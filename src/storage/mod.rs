@@ -13,7 +13,7 @@ mod store;
 use std::fmt;
 use std::io;
 
-pub(crate) use self::store::{File, LockGuard, Store};
+pub(crate) use self::store::{File, Store};
 
 /// How a file is opened.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
