@@ -46,7 +46,7 @@ pub fn run(args: AppendArgs, global: &GlobalArgs, voice: Voice) -> anyhow::Resul
     let path = JournalPath::of(global)?;
     path.prepare()?;
     let journal = Journal::open_or_create(path.as_path(), &args.limits.settings())?;
-    let (stopper, stop) = Stop::new();
+    let (stopper, stop) = Stop::pair().context("cannot prepare for signals")?;
     signals::watch(move |count| match count {
         1 => stopper.stop(),
         _ => {
@@ -68,13 +68,10 @@ pub fn run(args: AppendArgs, global: &GlobalArgs, voice: Voice) -> anyhow::Resul
 }
 
 fn tell(report: &IngestReport, journal: &Journal, voice: Voice) {
-    let IngestReport { accepted, rejected, not_taken, .. } = report;
+    let IngestReport { accepted, rejected, .. } = report;
     let directory = journal.path().display();
     if *rejected > 0 {
         voice.problem(format_args!("{rejected} lines were set aside in {directory}/rejected.jsonl"));
-    }
-    if *not_taken > 0 {
-        voice.problem(format_args!("{not_taken} lines were not taken: {directory} is full"));
     }
     if voice.verbose {
         voice.remark(format_args!("{accepted} entries are durable in {directory}"));

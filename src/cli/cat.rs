@@ -60,9 +60,10 @@ pub fn run(args: CatArgs, global: &GlobalArgs, voice: Voice) -> anyhow::Result<E
 }
 
 fn first(args: &CatArgs, journal: &Journal) -> edgesync::Result<Seq> {
-    let log_start = journal.log_start()?;
-    let wanted = if args.pending { Some(journal.cursor()?) } else { args.from.and_then(Seq::new) };
-    Ok(wanted.map_or(log_start, |wanted| wanted.max(log_start)))
+    if args.pending {
+        return journal.cursor();
+    }
+    Ok(args.from.and_then(Seq::new).unwrap_or(Seq::FIRST))
 }
 
 /// Something arrives here when the person has seen enough.
@@ -95,6 +96,7 @@ impl Printer {
                     self.damaged = true;
                     self.voice.problem(damage);
                 }
+                Some(_) => {}
                 None => {
                     self.output.flush()?;
                     let Some(interrupted) = interrupted else { break };

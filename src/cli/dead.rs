@@ -42,10 +42,10 @@ pub fn run(args: &DeadArgs, global: &GlobalArgs) -> anyhow::Result<ExitCode> {
     let path = JournalPath::of(global)?;
     let journal = Journal::open_read_only(path.as_path())?;
     let mut output = Output::open()?;
-    for letter in journal.dead_letters()? {
-        let letter = letter?;
+    let mut letters = journal.dead_letters()?;
+    while let Some((letter, line)) = letters.next()? {
         match list.format {
-            Format::Json => output.line(letter.line.trim_end())?,
+            Format::Json => output.line(line.trim_ascii_end())?,
             Format::Text => output.write(describe(&letter))?,
         }
     }
@@ -54,12 +54,9 @@ pub fn run(args: &DeadArgs, global: &GlobalArgs) -> anyhow::Result<ExitCode> {
 }
 
 fn describe(letter: &DeadLetter) -> String {
-    let DeadLetter { seq, refused_at, status, reason, payload, .. } = letter;
-    format!(
-        "seq {seq}  refused {refused_at}  status {status}  {}\n    {}\n",
-        printable(reason),
-        printable(payload)
-    )
+    let DeadLetter { seq, data, refused_at, status, reason, .. } = letter;
+    let (reason, payload) = (printable(reason), printable(data.get()));
+    format!("seq {seq}  refused {refused_at}  status {status}  {reason}\n    {payload}\n")
 }
 
 /// A receiver's answer must not be able to move a terminal's cursor about.
@@ -69,22 +66,13 @@ fn printable(text: &str) -> String {
 
 #[cfg(test)]
 mod tests {
-    use edgesync::Seq;
-
     use super::*;
 
     #[test]
     fn what_a_receiver_answered_cannot_control_the_terminal() {
-        let text = |text: &str| text.to_owned();
-        let letter = DeadLetter {
-            seq: Seq::FIRST,
-            at: text("2026-11-22T18:10:00.123456Z"),
-            refused_at: text("2026-11-22T18:11:00.123456Z"),
-            status: 422,
-            reason: text("no\x1b[2Jgood\n"),
-            payload: text("{\"a\":1}"),
-            line: text("{}"),
-        };
+        let stored = r#"{"seq":1,"at":"2026-11-22T18:10:00.123456Z","data":{"a":1},"#.to_owned()
+            + r#""refused_at":"2026-11-22T18:11:00.123456Z","status":422,"reason":"no\u001b[2Jgood\n"}"#;
+        let letter: DeadLetter = serde_json::from_str(&stored).unwrap();
         let shown = describe(&letter);
         assert!(!shown.contains('\x1b') && shown.contains("seq 1") && shown.contains("422"), "{shown}");
         assert_eq!(shown.lines().count(), 2, "{shown}");

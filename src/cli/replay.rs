@@ -1,11 +1,13 @@
 //! `edgesync replay`.
 
+use std::fmt;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::thread;
 use std::time::Duration;
 
+use anyhow::Context as _;
 use clap::parser::ValueSource;
 use clap::{ArgMatches, ValueEnum, ValueHint};
 use edgesync::{
@@ -20,8 +22,9 @@ use super::journal_path::JournalPath;
 use super::report::{Usage, Voice};
 use super::{headers, man_text, signals, values};
 
-/// A request that is under way cannot be called back. After a signal the run may take this long to end by itself.
-const GRACE: Duration = Duration::from_secs(2);
+/// After a signal the sinks cut short what is under way within 2 s (a command that does not heed SIGTERM: 4 s). Should one
+/// of them hang nevertheless, the process does not.
+const GRACE: Duration = Duration::from_secs(5);
 
 /// Delivers what is pending, in order, to a URL or a command
 ///
@@ -133,7 +136,7 @@ impl ReplayArgs {
     /// The sink. All that it needs is read and checked here.
     fn sink(&self, stop: &Stop) -> Result<Box<dyn Sink>, Usage> {
         match (&self.to, &self.exec) {
-            (Some(url), None) => self.http_sink(url),
+            (Some(url), None) => self.http_sink(url, stop),
             (None, Some(command)) => self.exec_sink(command, stop),
             (None, None) => {
                 Err(Usage::new("replay needs to know where to deliver: --to URL or --exec COMMAND"))
@@ -144,29 +147,34 @@ impl ReplayArgs {
         }
     }
 
-    fn http_sink(&self, url: &str) -> Result<Box<dyn Sink>, Usage> {
-        let options = HttpOptions {
-            url: url.to_owned(),
-            headers: headers::headers(&self.header, self.header_file.as_deref())?,
-            token: headers::token(self.token_file.as_deref(), std::env::var_os("EDGESYNC_TOKEN"))?,
-            timeout: self.timeout,
-            ca_cert: self.ca_cert.clone(),
-        };
-        let sink = HttpSink::new(options).map_err(|error| Usage::new(error.to_string()))?;
-        Ok(Box::new(sink))
+    fn http_sink(&self, url: &str, stop: &Stop) -> Result<Box<dyn Sink>, Usage> {
+        let mut options = HttpOptions::new(url);
+        options.headers = headers::headers(&self.header, self.header_file.as_deref())?;
+        options.token = headers::token(self.token_file.as_deref(), std::env::var_os("EDGESYNC_TOKEN"))?;
+        options.timeout = self.timeout;
+        options.ca_cert.clone_from(&self.ca_cert);
+        options.stop = stop.clone();
+        match HttpSink::new(options) {
+            Ok(sink) => Ok(Box::new(sink)),
+            Err(error) => {
+                let usage = Usage::new(format!("replay --to: {error}"));
+                Err(error.hint().into_iter().fold(usage, Usage::hint))
+            }
+        }
     }
 
     fn exec_sink(&self, command: &str, stop: &Stop) -> Result<Box<dyn Sink>, Usage> {
         if let Some(option) = self.http_option {
             return Err(Usage::new(format!("{option} goes with --to, not with --exec")));
         }
-        if command.trim().is_empty() {
-            return Err(
-                Usage::new("the command of --exec is empty").hint("write it like --exec 'cat >> out.ndjson'")
-            );
+        let mut options = ExecOptions::new(command);
+        options.timeout = self.timeout;
+        options.stop = stop.clone();
+        match ExecSink::new(options) {
+            Ok(sink) => Ok(Box::new(sink)),
+            Err(error) => Err(Usage::new(format!("replay --exec: {error}"))
+                .hint("write it like --exec 'cat >> out.ndjson'")),
         }
-        let options = ExecOptions { command: command.to_owned(), timeout: self.timeout, stop: stop.clone() };
-        Ok(Box::new(ExecSink::new(options)))
     }
 
     fn options(&self) -> ReplayOptions {
@@ -192,7 +200,7 @@ impl ReplayArgs {
 
 pub fn run(args: ReplayArgs, global: &GlobalArgs, voice: Voice) -> anyhow::Result<ExitCode> {
     let path = JournalPath::of(global)?;
-    let (stopper, stop) = Stop::new();
+    let (stopper, stop) = Stop::pair().context("cannot prepare for signals")?;
     let sink = args.sink(&stop)?;
     let journal = Journal::open(path.as_path())?;
     let replayer = Replayer::new(&journal, sink, args.options())?;
@@ -221,11 +229,11 @@ pub fn run(args: ReplayArgs, global: &GlobalArgs, voice: Voice) -> anyhow::Resul
     if let Some(bar) = bar {
         bar.finish_and_clear();
     }
-    let report = report?;
-    let code = code_of(&report);
+    let tally = Tally::of(report?);
+    let code = tally.code();
     match code {
-        ExitCode::Done => voice.remark(summary(&report)),
-        _ => voice.problem(summary(&report)),
+        ExitCode::Done => voice.remark(tally),
+        _ => voice.problem(tally),
     }
     Ok(code)
 }
@@ -252,42 +260,61 @@ fn draw(bar: &mut Option<ProgressBar>, progress: &Progress) {
     bar.set_position(progress.done);
 }
 
-fn code_of(report: &ReplayReport) -> ExitCode {
-    let reached_the_end = matches!(report.end, RunEnd::Drained) || report.remaining == 0;
-    let end = match (reached_the_end, report.delivered) {
-        (true, _) => ExitCode::Done,
-        (false, 0) => ExitCode::NothingDelivered,
-        (false, _) => ExitCode::Partial,
-    };
-    let set_aside = report.dead_lettered > 0 || report.damaged > 0;
-    ExitCode::of_all([end].into_iter().chain(set_aside.then_some(ExitCode::SetAside)))
+/// What a run came to.
+struct Tally {
+    delivered: u64,
+    dead_lettered: u64,
+    damaged: u64,
+    evicted: u64,
+    remaining: u64,
+    /// Why it ended before everything was dealt with.
+    reason: Option<String>,
 }
 
-fn summary(report: &ReplayReport) -> String {
-    let mut parts = vec![format!("delivered {}", report.delivered)];
-    for (name, number) in [
-        ("dead-lettered", report.dead_lettered),
-        ("damaged", report.damaged),
-        ("evicted meanwhile", report.evicted),
-    ] {
-        if number > 0 {
-            parts.push(format!("{name} {number}"));
+impl Tally {
+    fn of(report: ReplayReport) -> Self {
+        let ReplayReport { delivered, dead_lettered, damaged, evicted, remaining, end, .. } = report;
+        let reason = match end {
+            RunEnd::Drained => None,
+            RunEnd::Later { reason } | RunEnd::WrongSetup { reason } | RunEnd::Refused { reason } => {
+                Some(reason)
+            }
+            RunEnd::Stopped => Some("stopped by a signal".into()),
+        };
+        Self { delivered, dead_lettered, damaged, evicted, remaining, reason }
+    }
+
+    fn code(&self) -> ExitCode {
+        let drained = self.reason.is_none() || self.remaining == 0;
+        let end = match (drained, self.delivered) {
+            (true, _) => ExitCode::Done,
+            (false, 0) => ExitCode::NothingDelivered,
+            (false, _) => ExitCode::Partial,
+        };
+        let set_aside = (self.dead_lettered > 0 || self.damaged > 0).then_some(ExitCode::SetAside);
+        ExitCode::of_all([end].into_iter().chain(set_aside))
+    }
+}
+
+impl fmt::Display for Tally {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(out, "delivered {}", self.delivered)?;
+        let terms = [
+            ("dead-lettered", self.dead_lettered),
+            ("damaged", self.damaged),
+            ("evicted meanwhile", self.evicted),
+        ];
+        for (name, number) in terms.into_iter().filter(|(_, number)| *number > 0) {
+            write!(out, ", {name} {number}")?;
+        }
+        match (self.remaining, &self.reason) {
+            (0, None) => Ok(()),
+            (0, Some(reason)) => write!(out, ", {reason}"),
+            (remaining, None) => write!(out, ", {remaining} came in meanwhile"),
+            (1, Some(reason)) => write!(out, ", 1 still waits: {reason}"),
+            (remaining, Some(reason)) => write!(out, ", {remaining} still wait: {reason}"),
         }
     }
-    let reason = match &report.end {
-        RunEnd::Drained => None,
-        RunEnd::Later { reason } | RunEnd::WrongSetup { reason } | RunEnd::Refused { reason } => {
-            Some(reason.as_str())
-        }
-        RunEnd::Stopped => Some("stopped by a signal"),
-    };
-    match (report.remaining, reason) {
-        (0, None) => {}
-        (0, Some(reason)) => parts.push(reason.to_owned()),
-        (remaining, None) => parts.push(format!("{remaining} came in meanwhile")),
-        (remaining, Some(reason)) => parts.push(format!("{remaining} still wait: {reason}")),
-    }
-    parts.join(", ")
 }
 
 #[cfg(test)]
@@ -296,45 +323,44 @@ mod tests {
 
     use super::*;
 
-    fn report(delivered: u64, dead_lettered: u64, damaged: u64, remaining: u64, end: RunEnd) -> ReplayReport {
-        ReplayReport { delivered, dead_lettered, damaged, evicted: 0, remaining, end }
-    }
-
-    fn later() -> RunEnd {
-        RunEnd::Later { reason: "connection refused".into() }
+    fn tally(
+        delivered: u64,
+        dead_lettered: u64,
+        damaged: u64,
+        remaining: u64,
+        reason: Option<&str>,
+    ) -> Tally {
+        Tally { delivered, dead_lettered, damaged, evicted: 0, remaining, reason: reason.map(str::to_owned) }
     }
 
     #[test]
     fn the_code_says_what_was_delivered_and_what_still_waits() {
-        let wrong = || RunEnd::WrongSetup { reason: "404".into() };
-        let refused = || RunEnd::Refused { reason: "10 in a row".into() };
+        let ended = Some("404");
         let table = [
-            (report(0, 0, 0, 0, RunEnd::Drained), ExitCode::Done),
-            (report(7, 0, 0, 0, RunEnd::Drained), ExitCode::Done),
-            (report(7, 0, 0, 2, RunEnd::Drained), ExitCode::Done),
-            (report(7, 1, 0, 0, RunEnd::Drained), ExitCode::SetAside),
-            (report(7, 0, 3, 0, RunEnd::Drained), ExitCode::SetAside),
-            (report(0, 0, 0, 9, later()), ExitCode::NothingDelivered),
-            (report(5, 0, 0, 4, later()), ExitCode::Partial),
-            (report(5, 1, 0, 4, later()), ExitCode::Partial),
-            (report(0, 0, 0, 9, wrong()), ExitCode::NothingDelivered),
-            (report(0, 9, 0, 1, refused()), ExitCode::NothingDelivered),
-            (report(4, 0, 0, 5, RunEnd::Stopped), ExitCode::Partial),
-            (report(0, 0, 0, 5, RunEnd::Stopped), ExitCode::NothingDelivered),
-            (report(9, 0, 0, 0, RunEnd::Stopped), ExitCode::Done),
+            (tally(0, 0, 0, 0, None), ExitCode::Done),
+            (tally(7, 0, 0, 0, None), ExitCode::Done),
+            (tally(7, 0, 0, 2, None), ExitCode::Done),
+            (tally(7, 1, 0, 0, None), ExitCode::SetAside),
+            (tally(7, 0, 3, 0, None), ExitCode::SetAside),
+            (tally(0, 0, 0, 9, ended), ExitCode::NothingDelivered),
+            (tally(0, 9, 0, 1, ended), ExitCode::NothingDelivered),
+            (tally(5, 0, 0, 4, ended), ExitCode::Partial),
+            (tally(5, 1, 0, 4, ended), ExitCode::Partial),
+            (tally(9, 0, 0, 0, ended), ExitCode::Done),
         ];
-        for (report, code) in table {
-            assert_eq!(code_of(&report), code, "{}", summary(&report));
+        for (tally, code) in table {
+            assert_eq!(tally.code(), code, "{tally}");
         }
     }
 
     #[test]
     fn the_summary_is_one_line_with_the_reason() {
         assert_eq!(
-            summary(&report(1200, 1, 0, 300, later())),
+            tally(1200, 1, 0, 300, Some("connection refused")).to_string(),
             "delivered 1200, dead-lettered 1, 300 still wait: connection refused"
         );
-        assert_eq!(summary(&report(0, 0, 0, 0, RunEnd::Drained)), "delivered 0");
+        assert_eq!(tally(0, 0, 0, 0, None).to_string(), "delivered 0");
+        assert_eq!(tally(3, 0, 0, 2, None).to_string(), "delivered 3, 2 came in meanwhile");
     }
 
     fn parse(words: &[&str]) -> ReplayArgs {
@@ -347,7 +373,7 @@ mod tests {
 
     #[test]
     fn a_wrong_choice_of_sink_names_both_options() {
-        let stop = Stop::new().1;
+        let stop = Stop::pair().unwrap().1;
         for words in [&[][..], &["--to", "http://localhost/", "--exec", "cat"]] {
             let message = parse(words).sink(&stop).err().unwrap().to_string();
             assert!(message.contains("--to") && message.contains("--exec"), "{message}");
@@ -356,7 +382,7 @@ mod tests {
 
     #[test]
     fn http_options_are_not_silently_ignored_by_a_command() {
-        let stop = Stop::new().1;
+        let stop = Stop::pair().unwrap().1;
         let message = parse(&["--exec", "cat", "--header", "A: b"]).sink(&stop).err().unwrap().to_string();
         assert!(message.contains("--header goes with --to"), "{message}");
         assert!(parse(&["--exec", " "]).sink(&stop).is_err());

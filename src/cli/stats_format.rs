@@ -120,43 +120,38 @@ pub fn prometheus(journal: Uuid, stats: &Stats) -> String {
 
 #[cfg(test)]
 mod tests {
-    use edgesync::{Limits, Overflow, Timestamp};
+    use edgesync::{Journal, Settings};
+    use tempfile::TempDir;
 
     use super::*;
 
-    fn stats() -> Stats {
-        Stats {
-            written: 1210,
-            delivered: 1000,
-            pending: 199,
-            dead_lettered: 1,
-            evicted: 10,
-            rejected_lines: 2,
-            sync_rate: 1000.0 / 1210.0,
-            oldest_pending_age_s: Some(7261.5),
-            next_seq: 1211,
-            cursor: 1012,
-            segments: 2,
-            bytes: 1_300_000,
-            syncs: 77,
-            bytes_written: 2_000_000,
-            ..Stats::default()
-        }
-    }
-
-    fn config() -> Config {
-        let limits = Limits {
+    /// The identity of a real journal, with figures of a livelier one.
+    fn example() -> (TempDir, Journal, Stats) {
+        let directory = tempfile::tempdir().unwrap();
+        let settings = Settings {
             max_entries: Some(5000),
-            max_bytes: 1 << 30,
             max_age: Some(Duration::from_secs(7 * 86_400)),
-            overflow: Overflow::DropOldest,
+            ..Settings::default()
         };
-        Config { id: Uuid::nil(), created: Timestamp::now(), segment_bytes: 16 << 20, limits }
+        let journal = Journal::open_or_create(&directory.path().join("j"), &settings).unwrap();
+        let mut stats = journal.stats().unwrap();
+        stats.written = 1210;
+        stats.delivered = 1000;
+        stats.pending = 199;
+        stats.dead_lettered = 1;
+        stats.evicted = 10;
+        stats.sync_rate = 1000.0 / 1210.0;
+        stats.oldest_pending_age_s = Some(7261.5);
+        stats.segments = 2;
+        stats.bytes = 1_300_000;
+        stats.syncs = 77;
+        (directory, journal, stats)
     }
 
     #[test]
     fn people_see_every_term_and_the_sum() {
-        let text = text(Path::new("/j"), &config(), &stats());
+        let (_directory, journal, stats) = example();
+        let text = text(journal.path(), journal.config(), &stats);
         let column = |name: &str| {
             let line =
                 text.lines().find(|line| line.get(2..).is_some_and(|rest| rest.starts_with(name))).unwrap();
@@ -174,14 +169,15 @@ mod tests {
 
     #[test]
     fn prometheus_metrics_are_well_formed() {
-        let text = prometheus(Uuid::nil(), &stats());
+        let (_directory, journal, stats) = example();
+        let text = prometheus(journal.id(), &stats);
         for chunk in text.lines().collect::<Vec<_>>().chunks(3) {
             let [help, kind, sample] = chunk else { panic!("{chunk:?}") };
             let name = help.split(' ').nth(2).unwrap();
             assert!(name.starts_with("edgesync_") && help.ends_with('.'), "{help}");
             let counter = kind.ends_with(" counter");
             assert_eq!(counter, name.ends_with("_total"), "{kind}");
-            assert!(sample.starts_with(&format!("{name}{{journal=\"0000")), "{sample}");
+            assert!(sample.starts_with(&format!("{name}{{journal=\"{}\"}} ", journal.id())), "{sample}");
             assert!(sample.rsplit(' ').next().unwrap().parse::<f64>().is_ok(), "{sample}");
         }
         assert!(text.contains("} 1210\n"), "{text}");
@@ -189,7 +185,8 @@ mod tests {
 
     #[test]
     fn every_key_of_the_json_has_its_metric() {
-        let json = serde_json::to_value(stats()).unwrap();
+        let (_directory, _journal, stats) = example();
+        let json = serde_json::to_value(stats).unwrap();
         let keys: Vec<&String> = json.as_object().unwrap().keys().collect();
         assert_eq!(keys.len(), METRICS.len());
         for key in keys {

@@ -19,19 +19,18 @@ pub fn run(global: &GlobalArgs, voice: Voice) -> anyhow::Result<ExitCode> {
             unwritten = output.line(finding.to_string()).err();
         }
     })?;
+    unwritten.map_or(Ok(()), Err)?;
     output.flush()?;
     let read = format!(
-        "{}: read {} entries in {} segments, {}",
+        "{}: read {} entries in {} segments, {} of payload",
         journal.path().display(),
         result.entries,
         result.segments,
-        values::human_size(result.bytes)
+        values::human_size(result.payload_bytes)
     );
-    if result.findings > 0 {
-        voice.problem(format_args!(
-            "{read}; {} findings, {} entries damaged",
-            result.findings, result.damaged_entries
-        ));
+    if result.damaged_places > 0 {
+        let (places, entries) = (result.damaged_places, result.damaged_entries);
+        voice.problem(format_args!("{read}; {places} damaged places, {entries} entries lost in them"));
         return Ok(ExitCode::Unsound);
     }
     voice.remark(format_args!("{read}; all sound"));
