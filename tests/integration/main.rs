@@ -1,5 +1,6 @@
-//! The program from outside: what it prints about itself, and what is committed beside it.
-
+//! The program from outside: every promise and every exit code, shown on the real binary.
+//!
+//! One file a topic; the tools that they share are in `harness`. A test's name is the promise that it keeps.
 #![allow(
     clippy::expect_used,
     clippy::print_stderr,
@@ -7,8 +8,23 @@
     reason = "a test that cannot go on has failed; clippy lets only #[test] functions say so"
 )]
 
+mod harness;
+
+mod append;
+mod append_streams;
+mod bad_input;
 mod completions;
+mod crash;
+mod damage;
+mod exec;
+mod exit_codes;
 mod help;
+mod inspect;
+mod limits;
 mod man;
 mod readme;
+mod recovery;
+mod replay;
+mod replay_outcomes;
+mod replay_requests;
 mod tools;
