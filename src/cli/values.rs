@@ -111,6 +111,15 @@ pub fn human_size(bytes: u64) -> String {
     format!("{value:.1} {}", units[unit])
 }
 
+/// A number of things: `1 entry`, `2 entries`.
+pub fn counted(number: u64, thing: &str) -> String {
+    match (number, thing.strip_suffix('y')) {
+        (1, _) => format!("1 {thing}"),
+        (_, Some(stem)) => format!("{number} {stem}ies"),
+        (_, None) => format!("{number} {thing}s"),
+    }
+}
+
 /// A duration for people, at most its two largest units: `850ms`, `3m 20s`, `2d 4h`.
 pub fn human_duration(duration: Duration) -> String {
     let seconds = duration.as_secs();
@@ -201,6 +210,12 @@ mod tests {
         for text in ["", "sometimes", "interval", "interval=", "interval=0s", "interval=5"] {
             assert!(sync_policy(text).is_err(), "{text}");
         }
+    }
+
+    #[test]
+    fn one_thing_is_not_things() {
+        assert_eq!((counted(1, "entry"), counted(0, "entry")), ("1 entry".into(), "0 entries".into()));
+        assert_eq!((counted(1, "line"), counted(2, "line")), ("1 line".into(), "2 lines".into()));
     }
 
     #[test]
