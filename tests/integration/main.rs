@@ -15,6 +15,7 @@ mod append_streams;
 mod bad_input;
 mod crash;
 mod damage;
+mod examples;
 mod exec;
 mod exit_codes;
 mod inspect;
