@@ -123,20 +123,30 @@ impl Error {
             }
             Self::MissingParent { path } => {
                 let parent = path.parent().unwrap_or(Path::new("."));
-                Some(format!("check the spelling and that the disk is mounted, or: mkdir -p {}", parent.display()))
+                Some(format!(
+                    "check the spelling and that the disk is mounted, or: mkdir -p {}",
+                    parent.display()
+                ))
             }
-            Self::NotAJournal { .. } => Some("name a journal directory with -j, or one that does not exist yet".into()),
+            Self::NotAJournal { .. } => {
+                Some("name a journal directory with -j, or one that does not exist yet".into())
+            }
             Self::NewerFormat { .. } => Some("install the newer edgesync; nothing was changed".into()),
-            Self::Damaged { .. } => Some("`edgesync verify` shows what is readable; nothing was changed".into()),
-            Self::MissingSegment { .. } => {
-                Some("put the missing file back; `edgesync verify` lists what is there; nothing was changed".into())
+            Self::Damaged { .. } => {
+                Some("`edgesync verify` shows what is readable; nothing was changed".into())
             }
+            Self::MissingSegment { .. } => Some(
+                "put the missing file back; `edgesync verify` lists what is there; nothing was changed"
+                    .into(),
+            ),
             Self::CursorBeyondEnd { .. } => {
                 Some("put the newer segment files back beside it; nothing was changed".into())
             }
             Self::Unsafe { .. } => Some("move it away, or run edgesync as the journal's owner".into()),
             Self::Busy { .. } => Some("try again when it has finished".into()),
-            Self::Full { .. } => Some("deliver (`edgesync replay`) or raise the limit (`edgesync init --max-bytes`)".into()),
+            Self::Full { .. } => {
+                Some("deliver (`edgesync replay`) or raise the limit (`edgesync init --max-bytes`)".into())
+            }
             Self::Latched { .. } => Some("see the first error; start again once the disk is sound".into()),
             Self::Invalid(_) => None,
         }

@@ -1,4 +1,62 @@
-//! work in progress
-pub mod error;
-pub mod record;
+//! Store-and-forward for JSON lines: a crash-safe, sequence-numbered journal, and strictly ordered delivery from it.
+//!
+//! ```text
+//!  lines ──► ingest ──► Journal ──► Replayer ──► Sink
+//!            validate   segments    batches      HTTP endpoint, command, or your own
+//!            encode     cursor  ◄── outcomes ◄──
+//! ```
+//!
+//! Order comes from sequence numbers that are given at write time, never from clocks. An entry is delivered only once it
+//! is durable, in its turn, at least once; and every entry is accounted for: `written = delivered + pending +
+//! dead-lettered + evicted + damaged + skipped`.
+//!
+//! ```
+//! use edgesync::{Batch, IngestOptions, Journal, Outcome, ReplayOptions, Replayer, Settings, Sink, Stop, ingest};
+//!
+//! struct Print;
+//!
+//! impl Sink for Print {
+//!     fn send(&mut self, batch: &Batch, _attempt: u32) -> Outcome {
+//!         print!("{}", String::from_utf8_lossy(&batch.body));
+//!         Outcome::Delivered { through: None }
+//!     }
+//! }
+//!
+//! # fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! # let directory = tempfile::tempdir()?;
+//! # let path = directory.path().join("journal");
+//! let journal = Journal::open_or_create(&path, &Settings::default())?;
+//! # let (input, mut lines) = std::io::pipe()?;
+//! # std::io::Write::write_all(&mut lines, b"{\"t\":21.5}\n")?;
+//! # drop(lines);
+//! ingest(&journal, input, None, &IngestOptions::default(), &Stop::never(), &mut |notice| eprintln!("{notice}"))?;
+//! let report = Replayer::new(&journal, Print, &ReplayOptions::default())?.run(&Stop::never(), &mut |_| ())?;
+//! assert_eq!(report.remaining, 0);
+//! # assert_eq!(report.delivered, 1);
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! The formats, and what a crash leaves behind: `docs/design.md`.
+
+mod error;
+mod ingest;
+mod journal;
+mod record;
+mod replay;
+mod sink;
+mod stop;
+mod storage;
+
 pub use error::{Error, Result};
+pub use ingest::{IngestOptions, IngestReport, MAX_LINE_MAX, NotTaken, Notice, SyncPolicy, ingest};
+pub use journal::{
+    Compaction, Config, Damage, DeadLetter, DeadLetters, Finding, Item, Journal, Limits, Overflow, Reader,
+    Settings, Stats, Verification,
+};
+pub use record::{Record, Seq, Timestamp};
+pub use replay::{OnRefused, Progress, ReplayOptions, ReplayReport, Replayer, RunEnd};
+pub use sink::{Batch, BodyFormat, ExecOptions, ExecSink, Outcome, Sink, UnknownBodyFormat};
+#[cfg(feature = "http")]
+pub use sink::{HttpOptions, HttpSetupError, HttpSink};
+pub use stop::{Stop, Stopper};

@@ -14,12 +14,12 @@ mod seq;
 mod timestamp;
 mod validate;
 
-pub(crate) use self::block::{Block, Mark, seal_line};
-pub(crate) use self::decode::{DecodeError, decode, unseal_line};
+pub(crate) use self::block::{Block, seal_line};
 pub use self::decode::Record;
+pub(crate) use self::decode::{decode, decode_again, unseal_line};
 pub use self::seq::Seq;
 pub use self::timestamp::Timestamp;
-pub use self::validate::{InvalidPayload, payload_of, text_payload};
+pub(crate) use self::validate::{payload_of, text_payload};
 
 pub(crate) const BEFORE_SEQ: &[u8] = b"{\"seq\":";
 pub(crate) const BEFORE_TIME: &[u8] = b",\"at\":\"";
@@ -27,5 +27,8 @@ pub(crate) const BEFORE_DATA: &[u8] = b"\",\"data\":";
 pub(crate) const BEFORE_CRC: &[u8] = b",\"crc\":\"";
 pub(crate) const AFTER_CRC: &[u8] = b"\"}\n";
 
+/// The longest payload that a journal takes, in bytes.
+pub(crate) const PAYLOAD_BYTES_MAX: usize = 64 << 20;
+
 /// The bytes that a record has besides its payload, at most.
-pub const ENVELOPE_BYTES_MAX: usize = 7 + 20 + 7 + Timestamp::LEN + 9 + 8 + 8 + 3;
+pub(crate) const ENVELOPE_BYTES_MAX: usize = 7 + 20 + 7 + Timestamp::LEN + 9 + 8 + 8 + 3;

@@ -9,13 +9,13 @@ use serde::de::IgnoredAny;
 /// Why a line is not a payload.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{0}")]
-pub struct InvalidPayload(pub(crate) String);
+pub(crate) struct InvalidPayload(pub(crate) String);
 
 /// The payload in a line: the line without the white space around it. None if nothing is left, as in a blank line.
 ///
 /// # Errors
 /// When what is left is not exactly one JSON value, or not UTF-8.
-pub fn payload_of(line: &[u8]) -> Result<Option<&[u8]>, InvalidPayload> {
+pub(crate) fn payload_of(line: &[u8]) -> Result<Option<&[u8]>, InvalidPayload> {
     let text = trim(line);
     if text.is_empty() {
         return Ok(None);
@@ -33,7 +33,7 @@ pub fn payload_of(line: &[u8]) -> Result<Option<&[u8]>, InvalidPayload> {
 ///
 /// # Errors
 /// When the line is not UTF-8.
-pub fn text_payload(line: &[u8]) -> Result<Option<String>, InvalidPayload> {
+pub(crate) fn text_payload(line: &[u8]) -> Result<Option<String>, InvalidPayload> {
     let line = line.strip_suffix(b"\n").unwrap_or(line);
     let line = line.strip_suffix(b"\r").unwrap_or(line);
     if trim(line).is_empty() {
@@ -78,8 +78,26 @@ mod tests {
     #[test]
     fn what_rfc_8259_forbids_is_refused() {
         for text in [
-            "{", "{}}", "1 2", "nul", "NaN", "Infinity", "'a'", "01", "+1", ".5", "1.", "[1,]", "{a:1}", "\"\t\"", "\u{b}1",
-            "1 // comment", "\u{feff}1", "\"\\x\"", "\0", "1\0",
+            "{",
+            "{}}",
+            "1 2",
+            "nul",
+            "NaN",
+            "Infinity",
+            "'a'",
+            "01",
+            "+1",
+            ".5",
+            "1.",
+            "[1,]",
+            "{a:1}",
+            "\"\t\"",
+            "\u{b}1",
+            "1 // comment",
+            "\u{feff}1",
+            "\"\\x\"",
+            "\0",
+            "1\0",
         ] {
             assert!(payload_of(text.as_bytes()).is_err(), "{text:?}");
         }

@@ -13,8 +13,8 @@ use std::time::Duration;
 
 use uuid::Uuid;
 
-pub use self::body::BodyFormat;
 pub(crate) use self::body::BodyBuilder;
+pub use self::body::{BodyFormat, UnknownBodyFormat};
 pub use self::exec::{ExecOptions, ExecSink};
 #[cfg(feature = "http")]
 pub use self::http::{HttpOptions, HttpSetupError, HttpSink};

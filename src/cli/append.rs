@@ -1,0 +1,85 @@
+//! `edgesync append`.
+
+use std::io::Write;
+
+use anyhow::Context as _;
+use clap::builder::FalseyValueParser;
+use edgesync::{IngestOptions, IngestReport, Journal, Stop, SyncPolicy};
+
+use super::args::GlobalArgs;
+use super::exit_code::{ExitCode, help_section};
+use super::journal_path::JournalPath;
+use super::limits::LimitArgs;
+use super::output;
+use super::report::Voice;
+use super::{man_text, signals, values};
+
+/// Reads JSON lines from standard input and writes them durably
+///
+/// Each line is one entry: one JSON value, kept byte for byte. Exit code 0 means that all of them are on the disk.
+/// The journal is created if there is none. Lines that are not JSON are set aside in rejected.jsonl, and make the exit code 5.
+#[derive(Debug, clap::Args)]
+#[command(after_help = help_section(man_text::APPEND.exit))]
+pub struct AppendArgs {
+    /// Pass each line on to standard output once it is durable
+    #[arg(long, env = "EDGESYNC_TEE", value_parser = FalseyValueParser::new())]
+    tee: bool,
+    /// Take lines that are not JSON, and store each line as a JSON string
+    #[arg(long, env = "EDGESYNC_TEXT", value_parser = FalseyValueParser::new())]
+    text: bool,
+    /// When to sync: always, interval=DURATION or never
+    ///
+    /// With always, everything that has arrived is synced before more is read: a slow source is durable line by line. With
+    /// interval=2s a crash may lose what came in the last 2 seconds; with never, what the system had not yet written by itself.
+    #[arg(long, value_name = "POLICY", env = "EDGESYNC_SYNC", value_parser = values::sync_policy)]
+    #[arg(default_value = "always", hide_possible_values = true)]
+    sync: SyncPolicy,
+    /// Reject lines that are longer
+    #[arg(long, value_name = "SIZE", env = "EDGESYNC_MAX_LINE", value_parser = values::memory_size)]
+    #[arg(default_value = "1MiB")]
+    max_line: usize,
+    #[command(flatten)]
+    limits: LimitArgs,
+}
+
+pub fn run(args: AppendArgs, global: &GlobalArgs, voice: Voice) -> anyhow::Result<ExitCode> {
+    let path = JournalPath::of(global)?;
+    path.prepare()?;
+    let journal = Journal::open_or_create(path.as_path(), &args.limits.settings())?;
+    let (stopper, stop) = Stop::pair().context("cannot prepare for signals")?;
+    signals::watch(move |count| match count {
+        1 => stopper.stop(),
+        _ => {
+            voice.problem("stopped at once: lines that were read but not yet acknowledged may be missing");
+            std::process::exit(ExitCode::Failed.number().into());
+        }
+    })?;
+    if output::stdin_is_terminal() {
+        voice.remark("reading from the terminal; end with Ctrl-D");
+    }
+    let options = IngestOptions { text: args.text, max_line: args.max_line, sync: args.sync };
+    let input = output::raw_stdin().context("cannot read standard input")?;
+    let mut tee = if args.tee { Some(output::raw()?) } else { None };
+    let tee = tee.as_mut().map(|stdout| stdout as &mut (dyn Write + Send));
+    let report =
+        edgesync::ingest(&journal, input, tee, &options, &stop, &mut |notice| voice.problem(notice))?;
+    tell(&report, &journal, voice);
+    Ok(code_of(&report))
+}
+
+fn tell(report: &IngestReport, journal: &Journal, voice: Voice) {
+    let IngestReport { accepted, rejected, .. } = report;
+    let directory = journal.path().display();
+    if *rejected > 0 {
+        voice.problem(format_args!("{rejected} lines were set aside in {directory}/rejected.jsonl"));
+    }
+    if voice.verbose {
+        voice.remark(format_args!("{accepted} entries are durable in {directory}"));
+    }
+}
+
+fn code_of(report: &IngestReport) -> ExitCode {
+    let rejected = (report.rejected > 0).then_some(ExitCode::SetAside);
+    let not_taken = (report.not_taken > 0).then_some(ExitCode::Full);
+    ExitCode::of_all(rejected.into_iter().chain(not_taken))
+}

@@ -1,0 +1,37 @@
+//! `edgesync compact`.
+
+use clap::builder::FalseyValueParser;
+use edgesync::{Compaction, Journal};
+
+use super::args::GlobalArgs;
+use super::exit_code::ExitCode;
+use super::journal_path::JournalPath;
+use super::report::Voice;
+use super::{output, values};
+
+/// Gives back the disk space of entries that were dealt with
+///
+/// Whole segment files are removed; entries that still wait are never rewritten, which spares flash.
+#[derive(Debug, clap::Args)]
+pub struct CompactArgs {
+    /// Say what would be given back, and change nothing
+    #[arg(long, env = "EDGESYNC_DRY_RUN", value_parser = FalseyValueParser::new())]
+    dry_run: bool,
+}
+
+pub fn run(args: &CompactArgs, global: &GlobalArgs, voice: Voice) -> anyhow::Result<ExitCode> {
+    let path = JournalPath::of(global)?;
+    if args.dry_run {
+        let would = Journal::open_read_only(path.as_path())?.compact(true)?;
+        output::print(format!("would give back {}\n", describe(&would)))?;
+    } else {
+        let done = Journal::open(path.as_path())?.compact(false)?;
+        voice.remark(format_args!("gave back {}", describe(&done)));
+    }
+    Ok(ExitCode::Done)
+}
+
+fn describe(compaction: &Compaction) -> String {
+    let Compaction { segments, entries, bytes, .. } = compaction;
+    format!("{}: {segments} segments with {entries} entries", values::human_size(*bytes))
+}

@@ -1,0 +1,71 @@
+//! Where the journal is.
+
+use std::ffi::OsString;
+use std::os::unix::fs::DirBuilderExt as _;
+use std::path::{Path, PathBuf};
+
+use anyhow::Context as _;
+
+use super::args::GlobalArgs;
+use super::report::Usage;
+
+/// The journal's directory, as named or by default.
+pub struct JournalPath {
+    path: PathBuf,
+    by_default: bool,
+}
+
+impl JournalPath {
+    pub fn of(global: &GlobalArgs) -> Result<Self, Usage> {
+        if let Some(path) = &global.journal {
+            return Ok(Self { path: path.clone(), by_default: false });
+        }
+        let path = default_path(std::env::var_os("XDG_STATE_HOME"), std::env::home_dir());
+        let path = path.ok_or_else(|| {
+            Usage::new("no journal is named, and there is no home directory to look in")
+                .hint("name one with -j DIR")
+        })?;
+        Ok(Self { path, by_default: true })
+    }
+
+    pub fn as_path(&self) -> &Path {
+        &self.path
+    }
+
+    /// Makes the parents of the default path. Those of a named path must be there: a missing one is more likely a
+    /// misspelling, or a disk that is not mounted, than a wish.
+    pub fn prepare(&self) -> anyhow::Result<()> {
+        match self.path.parent() {
+            Some(parent) if self.by_default => std::fs::DirBuilder::new()
+                .recursive(true)
+                .mode(0o700)
+                .create(parent)
+                .with_context(|| format!("cannot create {}", parent.display())),
+            _ => Ok(()),
+        }
+    }
+}
+
+/// The XDG base directory rules: a relative `XDG_STATE_HOME` is to be ignored.
+fn default_path(state_home: Option<OsString>, home: Option<PathBuf>) -> Option<PathBuf> {
+    let state_home = state_home.map(PathBuf::from).filter(|path| path.is_absolute());
+    let home = home.filter(|path| path.is_absolute());
+    let base = state_home.or_else(|| home.map(|home| home.join(".local/state")))?;
+    Some(base.join("edgesync/journal"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_default_is_in_the_state_directory() {
+        let home = || Some(PathBuf::from("/home/ann"));
+        let by_home = Some(PathBuf::from("/home/ann/.local/state/edgesync/journal"));
+        assert_eq!(default_path(Some("/state".into()), home()), Some("/state/edgesync/journal".into()));
+        assert_eq!(default_path(None, home()), by_home);
+        assert_eq!(default_path(Some("relative".into()), home()), by_home);
+        assert_eq!(default_path(Some("".into()), home()), by_home);
+        assert_eq!(default_path(None, None), None);
+    }
+}

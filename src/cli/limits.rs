@@ -1,0 +1,64 @@
+//! The flags that set what belongs to the journal, so that all its writers agree.
+
+use std::time::Duration;
+
+use clap::ValueEnum;
+use edgesync::{Config, Overflow, Settings};
+
+use super::values;
+
+#[derive(Debug, clap::Args)]
+#[command(next_help_heading = "Limits (kept in the journal)")]
+pub struct LimitArgs {
+    /// Keep at most this many entries that wait; 0 for no limit
+    #[arg(long, value_name = "COUNT", env = "EDGESYNC_MAX_ENTRIES", value_parser = values::count)]
+    max_entries: Option<u64>,
+    /// Take at most this much disk; a new journal takes 1GiB
+    #[arg(long, value_name = "SIZE", env = "EDGESYNC_MAX_BYTES", value_parser = values::size_above_zero)]
+    max_bytes: Option<u64>,
+    /// Keep entries that wait at most this long; 0 for no limit
+    #[arg(long, value_name = "DURATION", env = "EDGESYNC_MAX_AGE", value_parser = values::duration)]
+    max_age: Option<Duration>,
+    /// What to do at the limit; a new journal has drop-oldest
+    #[arg(long, value_name = "POLICY", env = "EDGESYNC_OVERFLOW", value_enum)]
+    overflow: Option<OverflowArg>,
+    /// Begin a new segment file at this size; a new journal has 16MiB
+    #[arg(long, value_name = "SIZE", env = "EDGESYNC_SEGMENT_BYTES", value_parser = values::size_above_zero)]
+    segment_bytes: Option<u64>,
+}
+
+#[derive(Debug, Clone, Copy, ValueEnum)]
+enum OverflowArg {
+    /// Make room by dropping the oldest entries, and count them
+    DropOldest,
+    /// Take no more entries, and exit with 8
+    Reject,
+    /// Wait until there is room
+    Block,
+}
+
+impl LimitArgs {
+    pub fn settings(&self) -> Settings {
+        Settings {
+            segment_bytes: self.segment_bytes,
+            max_entries: self.max_entries,
+            max_bytes: self.max_bytes,
+            max_age: self.max_age,
+            overflow: self.overflow.map(|overflow| match overflow {
+                OverflowArg::DropOldest => Overflow::DropOldest,
+                OverflowArg::Reject => Overflow::Reject,
+                OverflowArg::Block => Overflow::Block,
+            }),
+        }
+    }
+}
+
+/// The limits of a journal for people: `1.0 GiB, 10000 entries, 7d, drop-oldest`.
+pub fn describe(config: &Config) -> String {
+    let limits = &config.limits;
+    let mut parts = vec![values::human_size(limits.max_bytes)];
+    parts.extend(limits.max_entries.map(|entries| format!("{entries} entries")));
+    parts.extend(limits.max_age.map(values::human_duration));
+    parts.push(limits.overflow.to_string());
+    parts.join(", ")
+}

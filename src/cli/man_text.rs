@@ -1,0 +1,412 @@
+//! What the manual pages say beyond the options: exit codes, files, examples.
+
+use super::exit_code::ExitCode::{
+    self, Busy, Done, Failed, Full, NothingDelivered, Partial, SetAside, Unsound, Usage,
+};
+
+/// A piece of a section.
+pub enum Part {
+    Text(&'static str),
+    /// Something and what it means.
+    Term(&'static str, &'static str),
+    /// Lines that stay as they are.
+    Code(&'static str),
+}
+
+use Part::{Code, Term, Text};
+
+/// What one page says.
+pub struct PageText {
+    pub name: &'static str,
+    pub exit: &'static [ExitCode],
+    /// Sections of its own, after the options.
+    pub sections: &'static [(&'static str, &'static [Part])],
+    /// Variables that no option has.
+    pub environment: &'static [(&'static str, &'static str)],
+    pub files: &'static [Part],
+    pub examples: &'static [Part],
+    pub see_also: &'static [&'static str],
+}
+
+/// A page about nothing but a journal that is looked at or changed.
+const PLAIN: PageText = PageText {
+    name: "",
+    exit: &[Done, Failed, Usage, Unsound],
+    sections: &[],
+    environment: &[DEFAULT_JOURNAL, COLOUR],
+    files: &[Text("The journal is described in edgesync(1).")],
+    examples: &[],
+    see_also: &["edgesync"],
+};
+
+const DEFAULT_JOURNAL: (&str, &str) = (
+    "XDG_STATE_HOME",
+    "Where the journal is if none is named: in edgesync/journal below it. ~/.local/state if unset.",
+);
+const COLOUR: (&str, &str) =
+    ("NO_COLOR", "If set, messages have no colour. They have none outside a terminal either.");
+
+pub const ALL: &[&PageText] = &[
+    &EDGESYNC,
+    &APPEND,
+    &REPLAY,
+    &STATS,
+    &CAT,
+    &DEAD,
+    &DEAD_LIST,
+    &COMPACT,
+    &VERIFY,
+    &INIT,
+    &MAN,
+    &COMPLETIONS,
+];
+
+const EDGESYNC: PageText = PageText {
+    name: "edgesync",
+    exit: &ExitCode::ALL,
+    sections: &[(
+        "WHAT IS PROMISED",
+        &[
+            Term(
+                "Durable",
+                "An entry that append has acknowledged survives kill -9 and power loss, on a disk that honours a flush.",
+            ),
+            Term(
+                "Ordered",
+                "An entry is sent only after every earlier one was delivered, or was set aside on the record.",
+            ),
+            Term(
+                "At least once",
+                "A batch that may have arrived is sent again with the same boundaries, bytes and idempotency key.",
+            ),
+            Term(
+                "Nothing vanishes",
+                "written = delivered + pending + dead-lettered + evicted + damaged + skipped, at any moment.",
+            ),
+            Term(
+                "Bytes are kept",
+                "A payload is delivered byte for byte as it came, without the white space around it.",
+            ),
+            Text(
+                "Any number of processes may append to one journal at once; one may deliver. The journal must be on a local file system; NFS is not supported for writing.",
+            ),
+        ],
+    )],
+    environment: &[
+        ("EDGESYNC_TOKEN", "The bearer token for replay --to; see edgesync-replay(1)."),
+        DEFAULT_JOURNAL,
+        COLOUR,
+    ],
+    files: &[
+        Text("In the journal's directory, which has mode 0700:"),
+        Term("journal.json", "The journal's id, its creation time and its limits."),
+        Term(
+            "00000000000000000001.jsonl",
+            "A segment, named by the seq of its first entry. One record a line: {\"seq\":1,\"at\":\"…\",\"data\":…,\"crc\":\"…\"}.",
+        ),
+        Term("cursor", "The first seq that has not been dealt with, and the counters."),
+        Term("rejected.jsonl", "Input lines that were not entries, with the reason."),
+        Term("dead-letter.jsonl", "Entries that the sink refused for good, with the reason."),
+        Term("damaged.jsonl", "Bytes that failed their checksum."),
+        Term("append.lock, replay.lock", "Locks. They may stay behind; an old one locks nothing."),
+    ],
+    examples: &[
+        Text("Keep readings while the network is away, and deliver them when it is back:"),
+        Code(
+            "sensor | edgesync append -j /var/lib/edgesync/cam\nedgesync replay -j /var/lib/edgesync/cam --to https://example.com/ingest",
+        ),
+        Text("See how it stands:"),
+        Code("edgesync stats -j /var/lib/edgesync/cam"),
+    ],
+    see_also: &[
+        "edgesync-append",
+        "edgesync-replay",
+        "edgesync-stats",
+        "edgesync-cat",
+        "edgesync-dead",
+        "edgesync-compact",
+        "edgesync-verify",
+        "edgesync-init",
+    ],
+};
+
+pub const APPEND: PageText = PageText {
+    name: "edgesync-append",
+    exit: &[Done, Failed, Usage, SetAside, Unsound, Full],
+    sections: &[
+        (
+            "INPUT",
+            &[
+                Text(
+                    "One JSON value a line. Blank lines are passed over; CRLF line ends, a byte order mark at the start and a last line without a line end are fine. A line that is not one JSON value is set aside in rejected.jsonl with its number and the reason; the good lines around it are kept.",
+                ),
+                Text("Limits given here are kept in the journal and hold for all its writers."),
+            ],
+        ),
+        (
+            "SIGNALS",
+            &[Text(
+                "On SIGINT, SIGTERM or SIGHUP every whole line that was read is made durable, then append ends. A second signal ends it at once; what was acknowledged is safe. When the reader of --tee goes away, journaling goes on.",
+            )],
+        ),
+    ],
+    files: &[
+        Term(
+            "rejected.jsonl",
+            "In the journal: input lines that were not entries, with line number, reason and bytes.",
+        ),
+        Text("The rest of the journal is described in edgesync(1)."),
+    ],
+    examples: &[
+        Text("Keep at most 100 MiB and at most a week, oldest first out:"),
+        Code("sensor | edgesync append --max-bytes 100MiB --max-age 7d"),
+        Text("Hand each reading on once it is safe:"),
+        Code("sensor | edgesync append --tee | display"),
+        Text("Take a log that is not JSON:"),
+        Code("journalctl -f -o cat | edgesync append --text"),
+    ],
+    see_also: &["edgesync", "edgesync-replay", "edgesync-init", "edgesync-stats"],
+    ..PLAIN
+};
+
+pub const REPLAY: PageText = PageText {
+    name: "edgesync-replay",
+    exit: &[Done, Failed, Usage, Partial, NothingDelivered, SetAside, Unsound, Busy],
+    sections: &[
+        (
+            "OUTPUT",
+            &[Text(
+                "When everything was delivered replay prints nothing, because cron mails whatever is printed; on a terminal or with --verbose it says how much. Otherwise one line on standard error says what was delivered, what still waits, and why. A progress bar is drawn on a terminal.",
+            )],
+        ),
+        (
+            "REQUESTS",
+            &[
+                Text("Each batch is one POST with these header fields:"),
+                Term(
+                    "Idempotency-Key",
+                    "\"JOURNAL-ID:FIRST-LAST\". The same key always comes with the same bytes.",
+                ),
+                Term("Edgesync-Journal", "The journal's id."),
+                Term(
+                    "Edgesync-First-Seq, Edgesync-Last-Seq",
+                    "The seqs of the batch. They have no gap: line i is entry FIRST + i.",
+                ),
+                Term(
+                    "Edgesync-Prev-Seq",
+                    "The last seq delivered before this batch. Entries between it and FIRST will not come.",
+                ),
+                Text("Redirects are never followed. At most 64 KiB of an answer are read."),
+            ],
+        ),
+        (
+            "ANSWERS",
+            &[
+                Term("2xx", "Delivered. With Edgesync-Acked-Seq: N only up to N."),
+                Term(
+                    "no connection, time-out, 408, 425, 429, 5xx",
+                    "Try later: the same bytes again, with growing pauses; Retry-After is honoured. After --retries the run ends.",
+                ),
+                Term(
+                    "401, 403, 404, 405, 407, 410, 415, 3xx",
+                    "Wrong set-up: the run ends and says what to fix. Nothing is dead-lettered.",
+                ),
+                Term("413", "Too large: the batch is halved, in order, until it fits."),
+                Term(
+                    "400, 422, other 4xx",
+                    "Refused: the batch is bisected, in order, to the entry at fault, which is dead-lettered. After 10 refusals in a row the run ends instead.",
+                ),
+            ],
+        ),
+        (
+            "COMMANDS",
+            &[
+                Text(
+                    "--exec runs sh -c COMMAND once a batch, with the body on standard input. Entries never reach a command line. Exit 0 means delivered; 65 (EX_DATAERR) refused; 126 and 127 wrong set-up; anything else, like 75 (EX_TEMPFAIL), try later. In its environment:",
+                ),
+                Term("EDGESYNC_JOURNAL_ID", "The journal's id."),
+                Term(
+                    "EDGESYNC_FIRST_SEQ, EDGESYNC_LAST_SEQ, EDGESYNC_COUNT",
+                    "The seqs of the batch, and how many they are.",
+                ),
+                Term("EDGESYNC_PREV_SEQ", "The last seq delivered before this batch."),
+                Term("EDGESYNC_ATTEMPT", "1 for the first attempt, 2 for the second, and so on."),
+                Term("EDGESYNC_IDEMPOTENCY_KEY", "As over HTTP."),
+            ],
+        ),
+        (
+            "SIGNALS",
+            &[Text(
+                "On SIGINT, SIGTERM or SIGHUP the batch that is under way has 2 seconds to end; a second signal ends replay at once. Either way the journal is sound, and the next run goes on from there.",
+            )],
+        ),
+    ],
+    environment: &[
+        (
+            "EDGESYNC_TOKEN",
+            "The bearer token itself, if --token-file names none. There is no option for it: other users can see a command line.",
+        ),
+        DEFAULT_JOURNAL,
+        COLOUR,
+    ],
+    files: &[
+        Term("dead-letter.jsonl", "In the journal: entries that the sink refused for good, with the reason."),
+        Term("damaged.jsonl", "In the journal: bytes that failed their checksum."),
+        Text("The rest of the journal is described in edgesync(1)."),
+    ],
+    examples: &[
+        Text("Every five minutes, from cron:"),
+        Code(
+            "*/5 * * * * edgesync replay -j /var/lib/edgesync/cam --to https://example.com/ingest --token-file /etc/edgesync/token",
+        ),
+        Text("Through a command:"),
+        Code("edgesync replay --exec 'ssh archive \"cat >> readings.ndjson\"'"),
+    ],
+    see_also: &["edgesync", "edgesync-append", "edgesync-stats", "edgesync-dead-list"],
+};
+
+const STATS: PageText = PageText {
+    name: "edgesync-stats",
+    sections: &[(
+        "FIELDS",
+        &[
+            Text(
+                "--format json prints one object with these keys, in this order. Keys are never taken away or renamed. --format prometheus has the same, named edgesync_KEY; counters end in _total, and the age in _seconds.",
+            ),
+            Term("written", "Entries written: the sum of the next six."),
+            Term("delivered, pending, dead_lettered, evicted, damaged, skipped", "What became of them."),
+            Term("rejected_lines", "Input lines that were not entries."),
+            Term(
+                "sync_rate, eviction_rate",
+                "The share of the written entries that was delivered, and that was evicted, 0 to 1.",
+            ),
+            Term(
+                "oldest_pending_age_s",
+                "The age of the oldest entry that waits, in seconds; null if none does.",
+            ),
+            Term(
+                "next_seq, cursor",
+                "The seq that the next entry gets; the first seq that was not dealt with.",
+            ),
+            Term("segments, bytes", "Segment files and bytes on disk."),
+            Term(
+                "syncs, bytes_written",
+                "Flushes and bytes written in the journal's life: how much the flash has worn.",
+            ),
+        ],
+    )],
+    examples: &[
+        Text("How many entries wait?"),
+        Code("edgesync stats --format json | jq .pending"),
+        Text("For the textfile collector of the Prometheus node exporter:"),
+        Code("edgesync stats --format prometheus > edgesync.prom.new && mv edgesync.prom.new edgesync.prom"),
+    ],
+    see_also: &["edgesync", "edgesync-cat"],
+    ..PLAIN
+};
+
+const CAT: PageText = PageText {
+    name: "edgesync-cat",
+    examples: &[
+        Text("The oldest three entries that wait:"),
+        Code("edgesync cat --pending -n 3"),
+        Text("With seq and time, as they come in:"),
+        Code("edgesync cat --records --follow | jq -r '[.seq, .at, .data.temp] | @tsv'"),
+    ],
+    see_also: &["edgesync", "edgesync-stats", "edgesync-verify"],
+    ..PLAIN
+};
+
+const DEAD: PageText = PageText {
+    name: "edgesync-dead",
+    files: DEAD_FILES,
+    examples: DEAD_EXAMPLES,
+    see_also: &["edgesync", "edgesync-dead-list", "edgesync-replay"],
+    ..PLAIN
+};
+
+const DEAD_LIST: PageText = PageText {
+    name: "edgesync-dead-list",
+    files: DEAD_FILES,
+    examples: DEAD_EXAMPLES,
+    see_also: &["edgesync", "edgesync-dead", "edgesync-replay"],
+    ..PLAIN
+};
+
+const DEAD_FILES: &[Part] = &[
+    Term("dead-letter.jsonl", "In the journal: entries that the sink refused for good, with the reason."),
+    Text("The rest of the journal is described in edgesync(1)."),
+];
+
+const DEAD_EXAMPLES: &[Part] = &[
+    Text("What was refused, and why?"),
+    Code("edgesync dead list --format json | jq -c '[.seq, .status, .reason]'"),
+];
+
+const COMPACT: PageText = PageText {
+    name: "edgesync-compact",
+    sections: &[(
+        "OUTPUT",
+        &[Text(
+            "compact prints nothing, because cron mails whatever is printed; on a terminal or with --verbose it says what was given back. --dry-run always says what would be.",
+        )],
+    )],
+    examples: &[Text("What would it give back?"), Code("edgesync compact --dry-run")],
+    see_also: &["edgesync", "edgesync-stats"],
+    ..PLAIN
+};
+
+const VERIFY: PageText = PageText {
+    name: "edgesync-verify",
+    sections: &[(
+        "OUTPUT",
+        &[Text(
+            "One line for each finding, with file, offset and seq. If all is sound nothing is printed, unless on a terminal or with --verbose.",
+        )],
+    )],
+    examples: &[Text("Check every night:"), Code("0 3 * * * edgesync verify -j /var/lib/edgesync/cam")],
+    see_also: &["edgesync", "edgesync-cat"],
+    ..PLAIN
+};
+
+const INIT: PageText = PageText {
+    name: "edgesync-init",
+    examples: &[
+        Text("A journal that takes at most 200 MiB and refuses what does not fit:"),
+        Code("edgesync init -j /var/lib/edgesync/cam --max-bytes 200MiB --overflow reject"),
+        Text("No limit on age any more:"),
+        Code("edgesync init -j /var/lib/edgesync/cam --max-age 0"),
+    ],
+    see_also: &["edgesync", "edgesync-append", "edgesync-stats"],
+    ..PLAIN
+};
+
+const MAN: PageText = PageText {
+    name: "edgesync-man",
+    exit: &[Done, Failed, Usage],
+    files: &[Text("None.")],
+    examples: &[
+        Text("Install the pages:"),
+        Code("edgesync man --dir ~/.local/share/man/man1"),
+        Text("Read one without installing it:"),
+        Code("edgesync man replay | man -l -"),
+    ],
+    see_also: &["edgesync", "edgesync-completions"],
+    ..PLAIN
+};
+
+const COMPLETIONS: PageText = PageText {
+    name: "edgesync-completions",
+    exit: &[Done, Failed, Usage],
+    files: &[Text("None.")],
+    examples: &[
+        Text("bash:"),
+        Code("edgesync completions bash > ~/.local/share/bash-completion/completions/edgesync"),
+        Text("zsh, with a directory that is in fpath:"),
+        Code("edgesync completions zsh > ~/.zfunc/_edgesync"),
+        Text("fish:"),
+        Code("edgesync completions fish > ~/.config/fish/completions/edgesync.fish"),
+    ],
+    see_also: &["edgesync", "edgesync-man"],
+    ..PLAIN
+};

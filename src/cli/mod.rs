@@ -1,0 +1,55 @@
+//! The program around the library: parse, call, print. One file a subcommand.
+
+mod append;
+mod args;
+mod cat;
+mod compact;
+mod completions;
+mod dead;
+mod exit_code;
+mod headers;
+mod init;
+mod journal_path;
+mod limits;
+mod man;
+mod man_text;
+mod output;
+mod replay;
+mod report;
+mod signals;
+mod stats;
+mod stats_format;
+mod values;
+mod verify;
+
+use std::ffi::OsString;
+
+use self::args::{Cli, Command, Parsed};
+pub use self::exit_code::ExitCode;
+
+/// Runs the program and says what it came to.
+pub fn run(args: impl IntoIterator<Item = OsString>) -> ExitCode {
+    let result = match args::parse(args) {
+        Ok(Parsed::Run(cli)) => dispatch(*cli),
+        Ok(Parsed::Show(text)) => output::print(text).map(|()| ExitCode::Done).map_err(Into::into),
+        Err(usage) => Err(usage.into()),
+    };
+    result.unwrap_or_else(|error| report::fatal(&error))
+}
+
+fn dispatch(cli: Cli) -> anyhow::Result<ExitCode> {
+    let Cli { global, command } = cli;
+    let voice = global.voice();
+    match command {
+        Command::Append(args) => append::run(args, &global, voice),
+        Command::Replay(args) => replay::run(args, &global, voice),
+        Command::Stats(args) => stats::run(&args, &global),
+        Command::Cat(args) => cat::run(args, &global, voice),
+        Command::Dead(args) => dead::run(&args, &global),
+        Command::Compact(args) => compact::run(&args, &global, voice),
+        Command::Verify => verify::run(&global, voice),
+        Command::Init(args) => init::run(&args, &global, voice),
+        Command::Man(args) => man::run(&args),
+        Command::Completions(args) => completions::run(&args),
+    }
+}

@@ -1,0 +1,38 @@
+//! SIGINT, SIGTERM and SIGHUP, heard on a thread of their own.
+
+use std::thread;
+
+use anyhow::Context as _;
+use tokio::runtime::{Builder, Runtime};
+use tokio::signal::unix::{Signal, SignalKind, signal};
+
+/// Calls `on_signal` with 1 for the first signal, 2 for the second, and so on.
+///
+/// When this returns the signals are already caught, so that none ends the process any more.
+pub fn watch(on_signal: impl FnMut(u32) + Send + 'static) -> anyhow::Result<()> {
+    let start = || {
+        let runtime = Builder::new_current_thread().enable_all().build()?;
+        let signals = {
+            let _context = runtime.enter();
+            [SignalKind::interrupt(), SignalKind::terminate(), SignalKind::hangup()].map(signal)
+        };
+        let [interrupt, terminate, hangup] = signals;
+        let signals = [interrupt?, terminate?, hangup?];
+        thread::Builder::new().name("signals".into()).spawn(move || listen(&runtime, signals, on_signal))
+    };
+    start().map(drop).context("cannot listen for signals")
+}
+
+fn listen(runtime: &Runtime, signals: [Signal; 3], mut on_signal: impl FnMut(u32)) {
+    let [mut interrupt, mut terminate, mut hangup] = signals;
+    runtime.block_on(async {
+        for count in 1.. {
+            tokio::select! {
+                _ = interrupt.recv() => {}
+                _ = terminate.recv() => {}
+                _ = hangup.recv() => {}
+            }
+            on_signal(count);
+        }
+    });
+}

@@ -1,0 +1,38 @@
+//! `edgesync verify`.
+
+use edgesync::Journal;
+
+use super::args::GlobalArgs;
+use super::exit_code::ExitCode;
+use super::journal_path::JournalPath;
+use super::output::Output;
+use super::report::Voice;
+use super::values;
+
+pub fn run(global: &GlobalArgs, voice: Voice) -> anyhow::Result<ExitCode> {
+    let path = JournalPath::of(global)?;
+    let journal = Journal::open_read_only(path.as_path())?;
+    let mut output = Output::open()?;
+    let mut unwritten = None;
+    let result = journal.verify(&mut |finding| {
+        if unwritten.is_none() {
+            unwritten = output.line(finding.to_string()).err();
+        }
+    })?;
+    unwritten.map_or(Ok(()), Err)?;
+    output.flush()?;
+    let read = format!(
+        "{}: read {} entries in {} segments, {} of payload",
+        journal.path().display(),
+        result.entries,
+        result.segments,
+        values::human_size(result.payload_bytes)
+    );
+    if result.damaged_places > 0 {
+        let (places, entries) = (result.damaged_places, result.damaged_entries);
+        voice.problem(format_args!("{read}; {places} damaged places, {entries} entries lost in them"));
+        return Ok(ExitCode::Unsound);
+    }
+    voice.remark(format_args!("{read}; all sound"));
+    Ok(ExitCode::Done)
+}

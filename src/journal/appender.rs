@@ -1,0 +1,285 @@
+//! The writer: commits blocks, one lock, one write and one sync each.
+//!
+//! Between commits it holds nothing: any number of appenders may take turns. Under the lock it first checks that
+//! the journal still is as it left it; if not (another writer, a compaction, new limits) it looks again.
+
+use super::config::{Config, Overflow};
+use super::layout;
+use super::room::{Room, Space};
+use super::side_file::SideFile;
+use super::tail::Tail;
+use super::tail_mark::TailMark;
+use super::{Journal, RejectedLine, SegmentWriter};
+use crate::error::{Error, Result};
+use crate::record::{Block, Seq};
+use crate::storage::{File, FileId, Open};
+
+/// Whether a commit waits for the disk.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Durability {
+    /// The entries are durable when the commit returns.
+    Sync,
+    /// They are durable after a later sync, or never if the power goes first.
+    NoSync,
+}
+
+/// A journal's writer.
+pub(crate) struct Appender {
+    journal: Journal,
+    lock: File,
+    /// Identity of the `journal.json` that `config` was read from.
+    config_id: Option<FileId>,
+    config: Config,
+    space: Space,
+    writer: Option<SegmentWriter>,
+    latched: bool,
+}
+
+impl Appender {
+    pub fn open(journal: &Journal) -> Result<Self> {
+        let lock = journal.store().open(layout::APPEND_LOCK, Open::Create)?;
+        let mut appender = Self {
+            journal: journal.clone(),
+            lock,
+            config_id: None,
+            config: journal.config().clone(),
+            space: Space::new(journal)?,
+            writer: None,
+            latched: false,
+        };
+        let lock = appender.lock.clone();
+        let _guard = lock.lock()?;
+        appender.reload()?;
+        Ok(appender)
+    }
+
+    /// The seq that the next entry gets if nobody else appends first.
+    pub fn next_seq(&self) -> Seq {
+        self.writer.as_ref().map_or(Seq::FIRST, |writer| writer.mark.next)
+    }
+
+    pub fn overflow(&self) -> Overflow {
+        self.config.limits.overflow
+    }
+
+    /// Appends a block. Returns how many of its entries were taken, from the front; fewer than all only when the journal
+    /// is full and does not drop entries.
+    ///
+    /// # Errors
+    /// After one, none of the block's entries may be taken for durable, though some may turn out to be.
+    pub fn commit(&mut self, block: &mut Block, durability: Durability) -> Result<usize> {
+        self.locked(|appender| {
+            let taken = appender.write_block(block)?;
+            if durability == Durability::Sync {
+                appender.sync_active()?;
+            }
+            appender.drop_excess()?;
+            Ok(taken)
+        })
+    }
+
+    /// Makes everything that was appended durable, by whomever.
+    pub fn sync(&mut self) -> Result<()> {
+        self.locked(Self::sync_active)
+    }
+
+    /// Keeps lines that are no entries, durably.
+    pub fn reject(&mut self, lines: &[RejectedLine]) -> Result<()> {
+        if lines.is_empty() {
+            return Ok(());
+        }
+        self.locked(|appender| {
+            let bytes = SideFile::open(appender.journal.store(), layout::REJECTED)?.append(lines)?;
+            appender.space.grew(bytes);
+            let writer = appender.writer()?;
+            writer.mark.syncs += 1;
+            writer.mark.bytes_written += bytes;
+            Ok(())
+        })
+    }
+
+    /// Gives back the space of entries that were dealt with: seals the active segment if all of it was, and unlinks.
+    pub fn reclaim(&mut self) -> Result<()> {
+        self.locked(|appender| {
+            appender.space.look()?;
+            if appender.all_dealt_with()? {
+                appender.rotate()?;
+            }
+            appender.space.reclaim()
+        })
+    }
+
+    /// Runs under the append lock, on the journal as it is now, and leaves a mark of how it is afterwards.
+    fn locked<T>(&mut self, work: impl FnOnce(&mut Self) -> Result<T>) -> Result<T> {
+        if self.latched {
+            return Err(Error::Latched { path: self.journal.path().to_owned() });
+        }
+        let lock = self.lock.clone();
+        let _guard = lock.lock()?;
+        if !self.is_current()? {
+            self.reload()?;
+        }
+        let result = work(self);
+        if let Some(writer) = &mut self.writer {
+            // Without a mark the next writer reads the segment; on a full disk that is how it is.
+            let _ = writer.mark.write(&self.lock);
+        }
+        result
+    }
+
+    /// Whether everything is as this appender left it.
+    fn is_current(&self) -> Result<bool> {
+        let Some(writer) = &self.writer else { return Ok(false) };
+        Ok(TailMark::read(&self.lock)?.as_ref() == Some(&writer.mark)
+            && writer.file.len()? == writer.mark.end
+            && self.config_id == Config::identity(self.journal.store())?)
+    }
+
+    /// Finds the end of the journal and recovers it if need be.
+    fn reload(&mut self) -> Result<()> {
+        self.writer = None;
+        let store = self.journal.store();
+        self.config_id = Config::identity(store)?;
+        self.config = Config::load(store)?.ok_or_else(|| Error::Missing { path: store.path().to_owned() })?;
+        let mark = TailMark::read(&self.lock)?;
+        let mut tail = Tail::find(store, mark.clone(), Open::Write)?;
+        self.space.check_cursor(tail.next)?;
+        if !tail.clean {
+            tail.settle(store)?;
+        }
+        let mut writer = SegmentWriter::new(store, &self.lock, tail, mark)?;
+        if !writer.joinable {
+            writer.rotate(store)?;
+        }
+        // On a full disk there may be no mark; see `locked`.
+        let _ = writer.mark.write(&self.lock);
+        self.writer = Some(writer);
+        self.space.look()
+    }
+
+    fn writer(&mut self) -> Result<&mut SegmentWriter> {
+        self.writer.as_mut().ok_or_else(|| Error::Latched { path: self.journal.path().to_owned() })
+    }
+
+    /// Writes as much of the block as there is room for, across segments if it must.
+    fn write_block(&mut self, block: &mut Block) -> Result<usize> {
+        block.renumber(self.next_seq());
+        let mut taken = 0;
+        while taken < block.count() {
+            let count = self.fitting(block, taken)?;
+            if count == 0 {
+                break;
+            }
+            self.writer()?.write(block, taken, taken + count)?;
+            self.space.grew(block.records(taken, taken + count).len() as u64);
+            taken += count;
+        }
+        Ok(taken)
+    }
+
+    /// How many records from index `from` on can be written now; makes room and changes segments as needed.
+    fn fitting(&mut self, block: &Block, from: usize) -> Result<usize> {
+        let size = self.config.segment_bytes_effective();
+        let first = block.records(from, from + 1).len() as u64;
+        let end = self.writer()?.mark.end;
+        if end > 0 && end + first > size {
+            self.rotate()?;
+            return self.fitting(block, from);
+        }
+        let entries = self.room_for_entries(block.count() - from)?;
+        if entries == 0 || !self.make_room(first)? {
+            return Ok(0);
+        }
+        let within = size.saturating_sub(end).min(self.space.free(&self.config.limits)).max(first);
+        let start = block.offset(from) as u64;
+        let fitting = (from + 1..=block.count()).take_while(|to| block.offset(*to) as u64 - start <= within);
+        Ok(fitting.count().min(entries))
+    }
+
+    /// How many of `wanted` entries the limit of entries lets in; all of them where the oldest give way.
+    fn room_for_entries(&mut self, wanted: usize) -> Result<usize> {
+        let Some(most) = self.config.limits.max_entries else { return Ok(wanted) };
+        if self.overflow() == Overflow::DropOldest {
+            return Ok(wanted);
+        }
+        let pending = self.next_seq().since(self.space.cursor()?);
+        Ok(wanted.min(usize::try_from(most.saturating_sub(pending)).unwrap_or(usize::MAX)))
+    }
+
+    /// Makes room for `bytes` bytes. False if there is none and the policy is not to drop entries.
+    fn make_room(&mut self, bytes: u64) -> Result<bool> {
+        if self.space.free(&self.config.limits) >= bytes {
+            return Ok(true);
+        }
+        self.space.look()?;
+        self.space.reclaim()?;
+        if self.space.free(&self.config.limits) < bytes && self.all_dealt_with()? {
+            self.rotate()?;
+            self.space.reclaim()?;
+        }
+        while self.space.free(&self.config.limits) < bytes {
+            if self.overflow() != Overflow::DropOldest {
+                return Ok(false);
+            }
+            match self.space.drop_oldest_segment()? {
+                Room::Made => {}
+                Room::OnlyActiveLeft if self.writer()?.mark.end > 0 => self.rotate()?,
+                Room::OnlyActiveLeft => {
+                    let limit = format!("no room for {bytes} bytes within {}", self.config.limits.max_bytes);
+                    return Err(Error::Full { path: self.journal.path().to_owned(), limit });
+                }
+            }
+        }
+        Ok(true)
+    }
+
+    /// Whether there is something in the active segment, and no entry of it is pending.
+    fn all_dealt_with(&mut self) -> Result<bool> {
+        let next = self.next_seq();
+        Ok(self.writer()?.mark.end > 0 && self.space.cursor()? >= next)
+    }
+
+    /// Evicts what is too much or too old, where the policy is to drop the oldest.
+    fn drop_excess(&mut self) -> Result<()> {
+        let limits = self.config.limits.clone();
+        let next = self.next_seq();
+        if limits.overflow == Overflow::DropOldest
+            && let Some(most) = limits.max_entries
+            && self.space.pending_at_most(next) > most
+            && next.since(self.space.cursor()?) > most
+        {
+            // The cursor never passes what is not durable.
+            self.sync_active()?;
+            let excess = next.since(self.space.cursor()?).saturating_sub(most);
+            let cursor = self.space.cursor()?;
+            self.space.evict_to(cursor.plus(excess))?;
+        }
+        if let Some(age) = limits.max_age
+            && self.space.is_time_to_expire(age)
+        {
+            self.sync_active()?;
+            let durable = self.writer()?.mark.durable_next;
+            self.space.expire(age, durable)?;
+        }
+        Ok(())
+    }
+
+    fn rotate(&mut self) -> Result<()> {
+        let store = self.journal.store().clone();
+        let latched = self.writer()?.sync();
+        self.latch_on_error(latched)?;
+        self.writer()?.rotate(&store)?;
+        self.space.look()
+    }
+
+    fn sync_active(&mut self) -> Result<()> {
+        let result = self.writer()?.sync();
+        self.latch_on_error(result)
+    }
+
+    /// After a failed sync this process no longer knows what is on the disk.
+    fn latch_on_error(&mut self, result: Result<()>) -> Result<()> {
+        self.latched |= result.is_err();
+        result
+    }
+}

@@ -1,0 +1,304 @@
+//! `journal.json`: a journal's identity and limits.
+
+use std::fmt;
+use std::str::FromStr;
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+use uuid::Uuid;
+
+use super::layout;
+use crate::error::{Error, Result};
+use crate::record::Timestamp;
+use crate::storage::{FileId, Open, Store};
+
+/// The newest format that this version reads and the one that it writes.
+const FORMAT: u64 = 1;
+/// A `journal.json` is about 300 bytes.
+const CONFIG_BYTES_MAX: usize = 64 << 10;
+const MAX_BYTES_DEFAULT: u64 = 1 << 30;
+const SEGMENT_BYTES_DEFAULT: u64 = 16 << 20;
+const MAX_BYTES_MIN: u64 = 64 << 10;
+const SEGMENT_BYTES_MIN: u64 = 1 << 10;
+/// Offsets within a segment and within a block are kept in 32 bits here and there.
+const SEGMENT_BYTES_MAX: u64 = 1 << 30;
+
+/// What a journal does when it is at its limit.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+#[non_exhaustive]
+pub enum Overflow {
+    /// The oldest entries are evicted, and counted.
+    #[default]
+    DropOldest,
+    /// New entries are not taken.
+    Reject,
+    /// The writer waits until there is room.
+    Block,
+}
+
+impl fmt::Display for Overflow {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str(match self {
+            Self::DropOldest => "drop-oldest",
+            Self::Reject => "reject",
+            Self::Block => "block",
+        })
+    }
+}
+
+impl FromStr for Overflow {
+    type Err = Error;
+
+    fn from_str(text: &str) -> Result<Self> {
+        [Self::DropOldest, Self::Reject, Self::Block]
+            .into_iter()
+            .find(|policy| policy.to_string() == text)
+            .ok_or_else(|| Error::Invalid(format!("{text:?} is not one of drop-oldest, reject, block")))
+    }
+}
+
+/// How much a journal may hold. The limits belong to the journal, so that all its writers agree.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Limits {
+    /// Pending entries; none: no limit.
+    pub max_entries: Option<u64>,
+    /// Size of the journal's files together, in bytes.
+    pub max_bytes: u64,
+    /// Age of pending entries by the writer's clock; none: no limit.
+    pub max_age: Option<Duration>,
+    /// What happens at a limit of entries or bytes.
+    pub overflow: Overflow,
+}
+
+/// A journal's identity and limits.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Config {
+    /// Names the journal to receivers.
+    pub id: Uuid,
+    /// When it was created, RFC 3339.
+    pub created: String,
+    /// A segment is sealed before it grows beyond this many bytes.
+    pub segment_bytes: u64,
+    /// How much it may hold.
+    pub limits: Limits,
+}
+
+/// Settings for a new journal, or changes for an existing one: what is `None` gets the default, or stays as it is.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Settings {
+    /// Bytes, 1 KiB to 1 GiB; default 16 MiB. In a small journal segments are smaller: an eighth of `max_bytes`.
+    pub segment_bytes: Option<u64>,
+    /// Pending entries; 0: no limit, the default.
+    pub max_entries: Option<u64>,
+    /// Bytes, at least 64 KiB; default 1 GiB.
+    pub max_bytes: Option<u64>,
+    /// Zero: no limit, the default.
+    pub max_age: Option<Duration>,
+    /// Default: drop the oldest.
+    pub overflow: Option<Overflow>,
+}
+
+impl Settings {
+    fn check(&self) -> Result<()> {
+        if let Some(bytes) = self.segment_bytes
+            && !(SEGMENT_BYTES_MIN..=SEGMENT_BYTES_MAX).contains(&bytes)
+        {
+            return Err(Error::Invalid(format!("segment size {bytes}: use 1KiB to 1GiB")));
+        }
+        if let Some(bytes) = self.max_bytes
+            && bytes < MAX_BYTES_MIN
+        {
+            return Err(Error::Invalid(format!("byte limit {bytes}: use 64KiB at least")));
+        }
+        Ok(())
+    }
+}
+
+impl Config {
+    /// A new journal's.
+    pub(crate) fn new(settings: &Settings) -> Result<Self> {
+        let config = Self {
+            id: Uuid::new_v4(),
+            created: Timestamp::now().to_string(),
+            segment_bytes: SEGMENT_BYTES_DEFAULT,
+            limits: Limits {
+                max_entries: None,
+                max_bytes: MAX_BYTES_DEFAULT,
+                max_age: None,
+                overflow: Overflow::DropOldest,
+            },
+        };
+        config.with(settings)
+    }
+
+    /// This configuration with the settings that are given.
+    pub(crate) fn with(mut self, settings: &Settings) -> Result<Self> {
+        settings.check()?;
+        self.segment_bytes = settings.segment_bytes.unwrap_or(self.segment_bytes);
+        let limits = &mut self.limits;
+        limits.max_bytes = settings.max_bytes.unwrap_or(limits.max_bytes);
+        limits.overflow = settings.overflow.unwrap_or(limits.overflow);
+        if let Some(entries) = settings.max_entries {
+            limits.max_entries = Some(entries).filter(|entries| *entries > 0);
+        }
+        if let Some(age) = settings.max_age {
+            limits.max_age = Some(age).filter(|age| !age.is_zero());
+        }
+        Ok(self)
+    }
+
+    /// The size at which segments are sealed: small enough that dropping one frees a small part of the limit.
+    pub(crate) fn segment_bytes_effective(&self) -> u64 {
+        self.segment_bytes.min(self.limits.max_bytes / 8)
+    }
+
+    /// Reads `journal.json`; none if there is no such file.
+    pub(crate) fn load(store: &Store) -> Result<Option<Self>> {
+        let Some(file) = store.open_if_there(layout::CONFIG, Open::Read)? else { return Ok(None) };
+        let mut bytes = vec![0; CONFIG_BYTES_MAX];
+        let length = file.read_at(&mut bytes, 0)?;
+        parse(&bytes[..length]).map(Some).map_err(|reason| match reason {
+            Unreadable::Newer(found) => {
+                Error::NewerFormat { path: file.path().to_owned(), found, known: FORMAT }
+            }
+            Unreadable::Invalid(reason) => Error::NotAJournal { path: file.path().to_owned(), reason },
+        })
+    }
+
+    /// Which file `journal.json` is now: another one once the settings have changed.
+    pub(crate) fn identity(store: &Store) -> Result<Option<FileId>> {
+        store.open_if_there(layout::CONFIG, Open::Read)?.map(|file| file.id()).transpose()
+    }
+
+    /// Writes `journal.json`, in one step and durably.
+    pub(crate) fn store(&self, store: &Store) -> Result<()> {
+        let on_disk = OnDisk::from(self);
+        let mut text = serde_json::to_vec(&on_disk).map_err(|error| Error::Invalid(error.to_string()))?;
+        text.push(b'\n');
+        store.remove(layout::CONFIG_NEW)?;
+        let file = store.open(layout::CONFIG_NEW, Open::CreateNew)?;
+        file.write_at(&text, 0)?;
+        file.sync_data()?;
+        store.rename(layout::CONFIG_NEW, layout::CONFIG)?;
+        store.sync_names()
+    }
+}
+
+enum Unreadable {
+    Newer(u64),
+    Invalid(String),
+}
+
+fn parse(text: &[u8]) -> std::result::Result<Config, Unreadable> {
+    let invalid = |error: serde_json::Error| Unreadable::Invalid(format!("journal.json: {error}"));
+    // A newer format may look different: its number is read first.
+    let format: Format = serde_json::from_slice(text).map_err(invalid)?;
+    if format.format > FORMAT {
+        return Err(Unreadable::Newer(format.format));
+    }
+    let on_disk: OnDisk = serde_json::from_slice(text).map_err(invalid)?;
+    let config = Config::from(on_disk);
+    let settings = Settings {
+        segment_bytes: Some(config.segment_bytes),
+        max_bytes: Some(config.limits.max_bytes),
+        ..Settings::default()
+    };
+    settings.check().map_err(|error| Unreadable::Invalid(format!("journal.json: {error}")))?;
+    Ok(config)
+}
+
+#[derive(Deserialize)]
+struct Format {
+    format: u64,
+}
+
+/// The layout of the file. Fields may be added; a change of meaning raises `format`.
+#[derive(Serialize, Deserialize)]
+struct OnDisk {
+    format: u64,
+    id: Uuid,
+    created: String,
+    segment_bytes: u64,
+    limits: LimitsOnDisk,
+}
+
+#[derive(Serialize, Deserialize)]
+struct LimitsOnDisk {
+    max_entries: Option<u64>,
+    max_bytes: u64,
+    max_age_ms: Option<u64>,
+    overflow: Overflow,
+}
+
+impl From<&Config> for OnDisk {
+    fn from(config: &Config) -> Self {
+        let limits = &config.limits;
+        Self {
+            format: FORMAT,
+            id: config.id,
+            created: config.created.clone(),
+            segment_bytes: config.segment_bytes,
+            limits: LimitsOnDisk {
+                max_entries: limits.max_entries,
+                max_bytes: limits.max_bytes,
+                max_age_ms: limits.max_age.map(|age| u64::try_from(age.as_millis()).unwrap_or(u64::MAX)),
+                overflow: limits.overflow,
+            },
+        }
+    }
+}
+
+impl From<OnDisk> for Config {
+    fn from(on_disk: OnDisk) -> Self {
+        let limits = on_disk.limits;
+        Self {
+            id: on_disk.id,
+            created: on_disk.created,
+            segment_bytes: on_disk.segment_bytes,
+            limits: Limits {
+                max_entries: limits.max_entries,
+                max_bytes: limits.max_bytes,
+                max_age: limits.max_age_ms.map(Duration::from_millis),
+                overflow: limits.overflow,
+            },
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn settings_that_are_not_given_stay() {
+        let config = Config::new(&Settings { max_entries: Some(7), ..Settings::default() }).unwrap();
+        let changed =
+            config.clone().with(&Settings { max_bytes: Some(1 << 20), ..Settings::default() }).unwrap();
+        assert_eq!(changed.limits.max_entries, Some(7));
+        assert_eq!(changed.limits.max_bytes, 1 << 20);
+        assert_eq!(changed.segment_bytes_effective(), 1 << 17);
+        assert_eq!(changed.id, config.id);
+    }
+
+    #[test]
+    fn a_newer_format_is_told_apart_from_nonsense() {
+        assert!(matches!(parse(br#"{"format":2,"shape":"new"}"#), Err(Unreadable::Newer(2))));
+        for text in ["", "{}", "[]", r#"{"format":1}"#, r#"{"format":-1}"#, "\0\0"] {
+            assert!(matches!(parse(text.as_bytes()), Err(Unreadable::Invalid(_))), "{text}");
+        }
+    }
+
+    #[test]
+    fn limits_that_cannot_work_are_refused() {
+        for settings in [
+            Settings { max_bytes: Some(1000), ..Settings::default() },
+            Settings { segment_bytes: Some(0), ..Settings::default() },
+            Settings { segment_bytes: Some(2 << 30), ..Settings::default() },
+        ] {
+            assert!(Config::new(&settings).is_err(), "{settings:?}");
+        }
+    }
+}

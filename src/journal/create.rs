@@ -1,0 +1,57 @@
+//! Making a journal. `journal.json` comes last: a directory without it is not one yet.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use super::config::{Config, Settings};
+use super::cursor::{CursorFile, CursorState};
+use super::layout;
+use crate::error::{Error, Result};
+use crate::record::Seq;
+use crate::storage::disk::Disk;
+use crate::storage::{Open, Store};
+
+/// Makes a journal, or finds that another process has just made it.
+pub(crate) fn create(path: &Path, settings: &Settings) -> Result<(Store, Config)> {
+    let config = Config::new(settings)?;
+    if path.parent().is_some_and(|parent| !parent.as_os_str().is_empty() && !parent.exists()) {
+        return Err(Error::MissingParent { path: path.to_owned() });
+    }
+    let disk = Disk::create(path).map_err(super::open_error(path, "create"))?;
+    let store = Store::new(path, Arc::new(disk));
+    check_nothing_is_lost(&store)?;
+    let lock = store.open(layout::APPEND_LOCK, Open::Create)?;
+    let _guard = lock.lock()?;
+    if let Some(config) = Config::load(&store)? {
+        return Ok((store, config));
+    }
+    check_nothing_is_lost(&store)?;
+    let segment = store.open(&layout::segment_name(Seq::FIRST), Open::Create)?;
+    segment.sync_data()?;
+    store.open(layout::REPLAY_LOCK, Open::Create)?;
+    CursorFile::create(&store, &CursorState::new())?;
+    config.store(&store)?;
+    Ok((store, config))
+}
+
+/// A directory becomes a journal if it is empty, or holds no more than what an interrupted creation leaves.
+fn check_nothing_is_lost(store: &Store) -> Result<()> {
+    let names = store.list()?;
+    if names.iter().any(|name| name == layout::CONFIG) {
+        return Ok(());
+    }
+    for name in names {
+        let harmless = match layout::parse_segment_name(&name) {
+            Some(first) => first == Seq::FIRST && store.size(&name)? == 0,
+            None => matches!(
+                name.as_str(),
+                layout::CONFIG_NEW | layout::CURSOR | layout::APPEND_LOCK | layout::REPLAY_LOCK
+            ),
+        };
+        if !harmless {
+            let reason = format!("it has no {}, but holds {name}", layout::CONFIG);
+            return Err(Error::NotAJournal { path: store.path().to_owned(), reason });
+        }
+    }
+    Ok(())
+}

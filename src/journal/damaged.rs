@@ -1,0 +1,66 @@
+//! Bytes that fail their checksum, set aside when delivery steps over them.
+
+use serde::{Deserialize, Serialize};
+
+use super::layout;
+use super::reader::Damage;
+use super::rejected::Bytes;
+use super::side_file::SideFile;
+use crate::error::Result;
+use crate::record::{Seq, Timestamp};
+use crate::storage::{Open, Store};
+
+/// Damage is copied in pieces of this size, so that a ruined segment is never in memory whole.
+const PIECE_BYTES: u64 = 64 << 10;
+
+#[derive(Serialize)]
+struct Piece<'a> {
+    first: Seq,
+    entries: u64,
+    at: &'a str,
+    file: &'a str,
+    offset: u64,
+    length: u64,
+    #[serde(flatten)]
+    bytes: Bytes<'a>,
+}
+
+#[derive(Deserialize)]
+struct Place {
+    first: Seq,
+    file: String,
+    offset: u64,
+}
+
+/// Copies the bad bytes to `damaged.jsonl`. Done again after a crash, it does not add the same place again.
+pub(crate) fn set_aside(store: &Store, damage: &Damage) -> Result<()> {
+    let mut aside = SideFile::open(store, layout::DAMAGED)?;
+    let name = damage.file.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
+    let end = damage.offset + damage.length;
+    let mut offset = match aside.last::<Place>()? {
+        Some(last) if last.first == damage.first && last.file == name && last.offset >= damage.offset => {
+            last.offset + PIECE_BYTES
+        }
+        _ => damage.offset,
+    };
+    let source = store.open_if_there(&name, Open::Read)?;
+    let mut bytes = Vec::new();
+    let at = Timestamp::now();
+    // One line at least, even where the entries are missing without a trace.
+    while offset < end || offset == damage.offset {
+        bytes.resize(usize::try_from(PIECE_BYTES.min(end - offset)).unwrap_or(0), 0);
+        let length = source.as_ref().map_or(Ok(0), |file| file.read_at(&mut bytes, offset))?;
+        let piece = Piece {
+            first: damage.first,
+            entries: damage.entries,
+            at: at.as_str(),
+            file: &name,
+            offset,
+            length: length as u64,
+            bytes: Bytes::new(&bytes[..length]),
+        };
+        aside.append(&[piece])?;
+        offset += PIECE_BYTES;
+    }
+    Ok(())
+}

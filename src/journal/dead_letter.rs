@@ -1,0 +1,71 @@
+//! Entries that the sink refused for good, kept with the reason.
+
+use serde::{Deserialize, Serialize};
+use serde_json::value::RawValue;
+
+use super::layout;
+use super::side_file::{self, SideFile, SideLines};
+use crate::error::{Error, Result};
+use crate::record::{Record, Seq, Timestamp};
+use crate::storage::Store;
+
+/// A line of `dead-letter.jsonl`.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[non_exhaustive]
+pub struct DeadLetter {
+    /// The entry's sequence number.
+    pub seq: Seq,
+    /// When it was written, RFC 3339.
+    pub at: String,
+    /// The entry's payload, byte for byte.
+    pub data: Box<RawValue>,
+    /// When it was refused, RFC 3339.
+    pub refused_at: String,
+    /// The HTTP status or the exit code of the refusal.
+    pub status: u16,
+    /// The beginning of the answer.
+    pub reason: String,
+}
+
+/// Keeps an entry. If it is the one that was kept last, a crash came before it was counted: it is not kept twice.
+pub(crate) fn keep(store: &Store, record: &Record<'_>, status: u16, reason: &str) -> Result<()> {
+    let mut file = SideFile::open(store, layout::DEAD_LETTER)?;
+    if file.last::<DeadLetter>()?.is_some_and(|last| last.seq == record.seq) {
+        return Ok(());
+    }
+    let data = std::str::from_utf8(record.payload)
+        .map_err(|error| error.to_string())
+        .and_then(|text| RawValue::from_string(text.to_owned()).map_err(|error| error.to_string()))
+        .map_err(|error| Error::Invalid(format!("seq {}: its payload is not JSON: {error}", record.seq)))?;
+    let letter = DeadLetter {
+        seq: record.seq,
+        at: record.at.to_string(),
+        data,
+        refused_at: Timestamp::now().to_string(),
+        status,
+        reason: reason.to_owned(),
+    };
+    file.append(&[letter]).map(drop)
+}
+
+/// Reads `dead-letter.jsonl` from the beginning.
+pub struct DeadLetters(SideLines);
+
+impl DeadLetters {
+    pub(crate) fn open(store: &Store) -> Result<Self> {
+        SideLines::open(store, layout::DEAD_LETTER).map(Self)
+    }
+
+    /// The next dead letter, with the line that it stands on.
+    ///
+    /// # Errors
+    /// I/O errors.
+    pub fn next(&mut self) -> Result<Option<(DeadLetter, Vec<u8>)>> {
+        while let Some(line) = self.0.next()? {
+            if let Some(letter) = side_file::parse(&line) {
+                return Ok(Some((letter, line)));
+            }
+        }
+        Ok(None)
+    }
+}

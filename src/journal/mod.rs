@@ -1,0 +1,239 @@
+//! The journal: one ordered stream of entries in one directory.
+//!
+//! | file | does |
+//! | --- | --- |
+//! | `layout` | file names |
+//! | `config`, `create` | `journal.json`; making a journal |
+//! | `lines`, `seek`, `segments`, `tail`, `tail_mark` | finding one's way in and among the files; where the journal ends |
+//! | `appender`, `segment_writer`, `room` | writing: commits, rotation, limits |
+//! | `reader` | entries in order, past damage |
+//! | `cursor` | what was dealt with, what is in flight, the counters |
+//! | `side_file`, `rejected`, `dead_letter`, `damaged` | what could not go the usual way |
+//! | `stats`, `compact`, `verify` | inspection and upkeep |
+//!
+//! What each operation leaves behind when it is cut off: docs/design.md.
+
+mod appender;
+mod compact;
+mod config;
+mod create;
+mod cursor;
+mod damaged;
+mod dead_letter;
+mod layout;
+mod lines;
+mod reader;
+mod rejected;
+mod room;
+mod seek;
+mod segment_writer;
+mod segments;
+mod side_file;
+mod slot;
+mod stats;
+mod tail;
+mod tail_mark;
+#[cfg(test)]
+pub(crate) mod test_support;
+#[cfg(test)]
+mod tests;
+mod verify;
+
+use std::io;
+use std::path::Path;
+use std::sync::Arc;
+
+use uuid::Uuid;
+
+pub(crate) use self::appender::{Appender, Durability};
+pub use self::compact::Compaction;
+pub use self::config::{Config, Limits, Overflow, Settings};
+pub(crate) use self::cursor::{CursorFile, CursorState, InFlight};
+pub(crate) use self::damaged::set_aside;
+pub(crate) use self::dead_letter::keep as keep_dead_letter;
+pub use self::dead_letter::{DeadLetter, DeadLetters};
+pub use self::reader::{Damage, Item, Reader};
+pub(crate) use self::rejected::RejectedLine;
+use self::segment_writer::SegmentWriter;
+pub use self::stats::Stats;
+pub use self::verify::{Finding, Verification};
+use crate::error::{Error, Result};
+use crate::record::Seq;
+use crate::storage::disk::Disk;
+use crate::storage::{File, Open, Store};
+
+/// An existing journal. Cheap to clone; holds no lock.
+#[derive(Debug, Clone)]
+pub struct Journal(Arc<Inner>);
+
+#[derive(Debug)]
+struct Inner {
+    store: Store,
+    config: Config,
+}
+
+impl Journal {
+    /// Opens a journal for appending, delivering and compacting. Changes nothing yet.
+    ///
+    /// # Errors
+    /// [`Error::Missing`], [`Error::NotAJournal`], [`Error::NewerFormat`], [`Error::Unsafe`], or I/O.
+    pub fn open(path: &Path) -> Result<Self> {
+        Self::open_as(path, true)
+    }
+
+    /// Opens a journal for inspection only; works on a read-only file system and while others write.
+    ///
+    /// # Errors
+    /// As [`Journal::open`].
+    pub fn open_read_only(path: &Path) -> Result<Self> {
+        Self::open_as(path, false)
+    }
+
+    /// Opens a journal and applies the settings that are given, or creates it with them.
+    /// A creation that a crash cut off leaves nothing that is a journal, and is taken up again.
+    ///
+    /// # Errors
+    /// As [`Journal::open`], and [`Error::MissingParent`], [`Error::Invalid`].
+    pub fn open_or_create(path: &Path, settings: &Settings) -> Result<Self> {
+        match Self::open(path) {
+            Ok(journal) => journal.with_settings(settings),
+            Err(error @ (Error::Missing { .. } | Error::NotAJournal { .. })) => {
+                // A directory with nothing of value in it may become a journal; `create` looks closely.
+                match create::create(path, settings) {
+                    Ok((store, config)) => Self::from_parts(store, config).with_settings(settings),
+                    Err(Error::Io { .. }) if matches!(error, Error::NotAJournal { .. }) => Err(error),
+                    Err(other) => Err(other),
+                }
+            }
+            Err(error) => Err(error),
+        }
+    }
+
+    fn open_as(path: &Path, writer: bool) -> Result<Self> {
+        let disk = Disk::open(path, writer).map_err(open_error(path, "open"))?;
+        let store = Store::new(path, Arc::new(disk));
+        let Some(config) = Config::load(&store)? else {
+            let reason = format!("it has no {}", layout::CONFIG);
+            return Err(Error::NotAJournal { path: path.to_owned(), reason });
+        };
+        segments::list(&store)?;
+        Ok(Self::from_parts(store, config))
+    }
+
+    fn from_parts(store: Store, config: Config) -> Self {
+        Self(Arc::new(Inner { store, config }))
+    }
+
+    /// Changes the limits, for all writers, where they differ.
+    fn with_settings(self, settings: &Settings) -> Result<Self> {
+        let changed = self.config().clone().with(settings)?;
+        if changed == *self.config() {
+            return Ok(self);
+        }
+        let store = self.store().clone();
+        let lock = store.open(layout::APPEND_LOCK, Open::Create)?;
+        let _guard = lock.lock()?;
+        let current =
+            Config::load(&store)?.ok_or_else(|| Error::Missing { path: store.path().to_owned() })?;
+        let changed = current.with(settings)?;
+        changed.store(&store)?;
+        Ok(Self::from_parts(store, changed))
+    }
+
+    /// The journal's directory.
+    pub fn path(&self) -> &Path {
+        self.store().path()
+    }
+
+    /// Names the journal to receivers.
+    pub fn id(&self) -> Uuid {
+        self.config().id
+    }
+
+    /// Identity and limits, as they were when the journal was opened.
+    pub fn config(&self) -> &Config {
+        &self.0.config
+    }
+
+    /// The counters and the backlog, at a cost that does not depend on the backlog.
+    ///
+    /// # Errors
+    /// I/O errors, a damaged cursor, [`Error::CursorBeyondEnd`].
+    pub fn stats(&self) -> Result<Stats> {
+        Stats::collect(self)
+    }
+
+    /// The first seq that has not been dealt with.
+    ///
+    /// # Errors
+    /// I/O errors, a damaged cursor.
+    pub fn cursor(&self) -> Result<Seq> {
+        Ok(CursorFile::open(self.store(), Open::Read)?.load()?.cursor)
+    }
+
+    /// Entries in order from `from` on, or from the oldest that is still there.
+    ///
+    /// # Errors
+    /// I/O errors, [`Error::MissingSegment`].
+    pub fn reader(&self, from: Seq) -> Result<Reader> {
+        Reader::open(self.store(), from, None)
+    }
+
+    /// Gives back the space of entries that were dealt with; a dry run only says how much that would be.
+    ///
+    /// A crash leaves some of it given back. Nothing that waits is touched.
+    ///
+    /// # Errors
+    /// I/O errors.
+    pub fn compact(&self, dry_run: bool) -> Result<Compaction> {
+        compact::compact(self, dry_run)
+    }
+
+    /// Reads every byte and tells what is wrong where. Changes nothing.
+    ///
+    /// # Errors
+    /// I/O errors, and what cannot be stepped over: a missing file, a damaged cursor.
+    pub fn verify(&self, found: &mut dyn FnMut(&Finding)) -> Result<Verification> {
+        verify::verify(self, found)
+    }
+
+    /// Entries that a sink refused for good.
+    ///
+    /// # Errors
+    /// I/O errors.
+    pub fn dead_letters(&self) -> Result<DeadLetters> {
+        DeadLetters::open(self.store())
+    }
+
+    pub(crate) fn store(&self) -> &Store {
+        &self.0.store
+    }
+
+    /// Takes the right to deliver; it lasts as long as the file is open.
+    pub(crate) fn lock_for_delivery(&self) -> Result<File> {
+        let lock = self.store().open(layout::REPLAY_LOCK, Open::Create)?;
+        if lock.try_lock_for_good()? { Ok(lock) } else { Err(Error::Busy { path: self.path().to_owned() }) }
+    }
+
+    /// Makes everything that was appended so far durable, and returns the high watermark after it.
+    pub(crate) fn sync(&self) -> Result<Seq> {
+        let mut appender = Appender::open(self)?;
+        appender.sync()?;
+        Ok(appender.next_seq())
+    }
+}
+
+/// What it means that a journal's directory cannot be opened.
+fn open_error(path: &Path, action: &'static str) -> impl FnOnce(io::Error) -> Error {
+    let path = path.to_owned();
+    move |error| match error.kind() {
+        io::ErrorKind::NotFound => Error::Missing { path },
+        io::ErrorKind::NotADirectory | io::ErrorKind::AlreadyExists => {
+            Error::NotAJournal { path, reason: "it is not a directory".into() }
+        }
+        _ => match error.get_ref().and_then(|inner| inner.downcast_ref::<crate::storage::UnsafeFile>()) {
+            Some(reason) => Error::Unsafe { path, reason: reason.to_string() },
+            None => Error::Io { action, path, source: error },
+        },
+    }
+}

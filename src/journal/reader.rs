@@ -1,0 +1,254 @@
+//! Entries in order, across segments; damage is noticed, reported and stepped over.
+//!
+//! A reader takes no lock and changes nothing. It may run while others append, deliver and compact.
+
+use std::fmt;
+use std::path::PathBuf;
+
+use super::cursor::CursorFile;
+use super::lines::Lines;
+use super::{layout, seek, segments};
+use crate::error::{Error, Result};
+use crate::record::{Record, Seq, decode, decode_again};
+use crate::storage::{Open, Store};
+
+/// A read of the file; a batch of usual size comes in one.
+const READ_BYTES: usize = 256 << 10;
+
+/// What a reader comes upon.
+#[derive(Debug)]
+#[non_exhaustive]
+pub enum Item<'a> {
+    /// An entry.
+    Entry(Record<'a>),
+    /// Bytes that are not the entries which they should be.
+    Damaged(Damage),
+}
+
+/// A place where entries cannot be read.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Damage {
+    /// The first entry that is missing.
+    pub first: Seq,
+    /// How many are missing; 0 if there are only bytes that do not belong there.
+    pub entries: u64,
+    /// The segment file.
+    pub file: PathBuf,
+    /// Where the bad bytes begin, from the beginning of the file.
+    pub offset: u64,
+    /// How many bad bytes there are; 0 if the entries are missing without a trace.
+    pub length: u64,
+}
+
+impl fmt::Display for Damage {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { first, entries, file, offset, length } = self;
+        write!(formatter, "{}: {length} damaged bytes at offset {offset}: ", file.display())?;
+        match entries {
+            0 => write!(formatter, "no entry lost, before seq {first}"),
+            1 => write!(formatter, "seq {first} lost"),
+            _ => write!(formatter, "seqs {first} to {} lost", first.plus(entries - 1)),
+        }
+    }
+}
+
+/// Reads entries in order.
+pub struct Reader {
+    store: Store,
+    segment: Seq,
+    lines: Lines,
+    /// The seq that should come next.
+    expected: Seq,
+    /// Reading stops before this one, and everything before it must be there.
+    until: Option<Seq>,
+    /// Where a run of bytes that are no records began.
+    bad_from: Option<u64>,
+    /// Whether an entry of this segment was seen, so that an older one after it is out of place.
+    started: bool,
+}
+
+impl Reader {
+    /// Entries from `from` on, or from the oldest that is still there.
+    pub(crate) fn open(store: &Store, from: Seq, until: Option<Seq>) -> Result<Self> {
+        loop {
+            let all = segments::list(store)?;
+            let Some(oldest) = all.first().copied() else {
+                segments::newest(store)?;
+                continue;
+            };
+            let segment = all.iter().rev().find(|first| **first <= from).copied().unwrap_or(oldest);
+            let Some(file) = store.open_if_there(&layout::segment_name(segment), Open::Read)? else {
+                continue;
+            };
+            if segment > from {
+                check_dealt_with(store, from, segment)?;
+            }
+            let offset = seek::offset_of(&file, from)?;
+            return Ok(Self {
+                store: store.clone(),
+                segment,
+                lines: Lines::new(file, offset, READ_BYTES),
+                expected: from.max(segment),
+                until,
+                bad_from: None,
+                started: false,
+            });
+        }
+    }
+
+    /// The seq that the next entry has, if nothing is damaged.
+    pub(crate) fn expected(&self) -> Seq {
+        self.expected
+    }
+
+    /// Takes back the entry that was handed out last.
+    pub(crate) fn put_back(&mut self, seq: Seq, line_bytes: usize) {
+        self.lines.go_to(self.lines.position() - line_bytes as u64);
+        self.expected = seq;
+    }
+
+    /// Takes back the damage that was handed out last: it is found again.
+    pub(crate) fn put_back_damage(&mut self, damage: &Damage) {
+        self.lines.go_to(damage.offset);
+        self.expected = damage.first;
+    }
+
+    /// The next entry or damage. None at the end of what has been written; asked again later it goes on from there.
+    ///
+    /// # Errors
+    /// I/O errors, and [`Error::MissingSegment`] where a whole file is gone.
+    pub fn next(&mut self) -> Result<Option<Item<'_>>> {
+        loop {
+            if self.until.is_some_and(|until| self.expected >= until) {
+                return Ok(None);
+            }
+            let at = self.lines.position();
+            match self.classify()? {
+                Step::Entry => return self.entry(at),
+                Step::Gap(seq) => {
+                    self.lines.go_to(at);
+                    return Ok(Some(Item::Damaged(self.damage(at, seq))));
+                }
+                Step::Skip => {}
+                Step::EndOfFile => match self.next_segment()? {
+                    Next::Opened => {}
+                    Next::Damaged(damage) => return Ok(Some(Item::Damaged(damage))),
+                    Next::None => return Ok(None),
+                },
+            }
+        }
+    }
+
+    /// Looks at the next line.
+    fn classify(&mut self) -> Result<Step> {
+        let (expected, started, bad_from) = (self.expected, self.started, self.bad_from);
+        let Some((offset, line)) = self.lines.next()? else { return Ok(Step::EndOfFile) };
+        match decode(line) {
+            Ok(record) if record.seq == expected && bad_from.is_none() => Ok(Step::Entry),
+            Ok(record) if record.seq >= expected => Ok(Step::Gap(record.seq)),
+            // On the way to where reading begins.
+            Ok(_) if !started => {
+                self.bad_from = None;
+                Ok(Step::Skip)
+            }
+            _ => {
+                self.bad_from = bad_from.or(Some(offset));
+                Ok(Step::Skip)
+            }
+        }
+    }
+
+    /// Hands out the entry at `at`, which was just found to be the expected one.
+    fn entry(&mut self, at: u64) -> Result<Option<Item<'_>>> {
+        self.started = true;
+        self.expected = self.expected.next();
+        Ok(self.lines.last(at).and_then(decode_again).map(Item::Entry))
+    }
+
+    /// What is missing or bad before `next`, found at offset `end`.
+    fn damage(&mut self, end: u64, next: Seq) -> Damage {
+        let next = self.until.map_or(next, |until| next.min(until));
+        let offset = self.bad_from.take().unwrap_or(end);
+        let damage = Damage {
+            first: self.expected,
+            entries: next.since(self.expected),
+            file: self.lines.file().path().to_owned(),
+            offset,
+            length: end - offset,
+        };
+        self.expected = self.expected.max(next);
+        damage
+    }
+
+    /// Goes on to the segment after this one, when there is one and this one has been read to its end.
+    fn next_segment(&mut self) -> Result<Next> {
+        let all = segments::list(&self.store)?;
+        let Some(following) = all.iter().find(|first| **first > self.segment).copied() else {
+            return self.at_the_end();
+        };
+        // It may have grown before the next one was made.
+        let at = self.lines.position();
+        if self.lines.next()?.is_some() {
+            self.lines.go_to(at);
+            return Ok(Next::Opened);
+        }
+        let length = self.lines.file().len()?;
+        if length > at || self.bad_from.is_some() {
+            self.bad_from = self.bad_from.or(Some(at));
+            self.lines.go_to(length);
+            return Ok(Next::Damaged(self.damage(length, following)));
+        }
+        if following > self.expected {
+            check_dealt_with(&self.store, self.expected, following)?;
+        }
+        let Some(file) = self.store.open_if_there(&layout::segment_name(following), Open::Read)? else {
+            return Ok(Next::Opened);
+        };
+        self.expected = self.expected.max(following);
+        self.segment = following;
+        self.lines = Lines::new(file, 0, READ_BYTES);
+        self.started = false;
+        Ok(Next::Opened)
+    }
+
+    /// The newest segment has no further whole line.
+    fn at_the_end(&mut self) -> Result<Next> {
+        if let Some(until) = self.until {
+            // These entries were durable once.
+            let length = self.lines.file().len()?;
+            self.lines.go_to(length);
+            return Ok(Next::Damaged(self.damage(length, until)));
+        }
+        // Perhaps a commit that is half way, or a torn one: looked at again next time.
+        if let Some(offset) = self.bad_from.take() {
+            self.lines.go_to(offset);
+        }
+        Ok(Next::None)
+    }
+}
+
+enum Step {
+    Entry,
+    Gap(Seq),
+    Skip,
+    EndOfFile,
+}
+
+enum Next {
+    Opened,
+    Damaged(Damage),
+    None,
+}
+
+/// That no file holds entries `from..next` is in order only if they were dealt with.
+fn check_dealt_with(store: &Store, from: Seq, next: Seq) -> Result<()> {
+    let cursor = CursorFile::open(store, Open::Read)?.load()?.cursor;
+    if next <= cursor {
+        return Ok(());
+    }
+    let first = from.max(cursor);
+    // One before `next`, which is greater than `first`.
+    let last = first.plus(next.since(first) - 1);
+    Err(Error::MissingSegment { path: store.path().to_owned(), first, last })
+}

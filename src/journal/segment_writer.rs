@@ -1,0 +1,84 @@
+//! The active segment: where records are added, and what is known of it.
+
+use super::layout;
+use super::tail::Tail;
+use super::tail_mark::TailMark;
+use crate::error::Result;
+use crate::record::Block;
+use crate::storage::{File, Open, Store};
+
+/// The active segment, under the append lock.
+pub(crate) struct SegmentWriter {
+    pub file: File,
+    /// How the segment stands; left in `append.lock` after every commit.
+    pub mark: TailMark,
+    /// Whether a record can be written at the end; otherwise damage without a line end lies there.
+    pub joinable: bool,
+}
+
+impl SegmentWriter {
+    /// Goes on where the tail is. The counters come from the last mark, which need not be of this segment.
+    pub fn new(store: &Store, lock: &File, tail: Tail, last: Option<TailMark>) -> Result<Self> {
+        let (syncs, bytes_written) = last.map_or((0, 0), |mark| (mark.syncs, mark.bytes_written));
+        let mark = TailMark {
+            boot: store.boot_id(),
+            home: lock.id()?,
+            segment: tail.segment,
+            file: tail.file.id()?,
+            end: tail.end,
+            next: tail.next,
+            durable_end: tail.durable_end,
+            durable_next: tail.durable_next,
+            syncs,
+            bytes_written,
+        };
+        Ok(Self { file: tail.file, mark, joinable: tail.joinable })
+    }
+
+    /// Adds records `from` to `to` of a block. When that fails, what was written of them is cut off again.
+    pub fn write(&mut self, block: &Block, from: usize, to: usize) -> Result<()> {
+        let bytes = block.records(from, to);
+        if let Err(error) = self.file.write_at(bytes, self.mark.end) {
+            // If this fails too, the next writer finds more than the mark says and cuts it.
+            let _ = self.file.set_len(self.mark.end);
+            return Err(error);
+        }
+        self.mark.end += bytes.len() as u64;
+        self.mark.next = self.mark.next.plus((to - from) as u64);
+        self.mark.bytes_written += bytes.len() as u64;
+        Ok(())
+    }
+
+    /// Makes all of it durable. When that fails, the bytes that no sync has covered count as gone and are cut off: the
+    /// kernel may have marked their pages clean, and a later sync would vouch for what is not there.
+    pub fn sync(&mut self) -> Result<()> {
+        if self.mark.durable_end == self.mark.end {
+            return Ok(());
+        }
+        if let Err(error) = self.file.sync_data() {
+            let _ = self.file.set_len(self.mark.durable_end);
+            self.mark.end = self.mark.durable_end;
+            self.mark.next = self.mark.durable_next;
+            return Err(error);
+        }
+        self.mark.durable_end = self.mark.end;
+        self.mark.durable_next = self.mark.next;
+        self.mark.syncs += 1;
+        Ok(())
+    }
+
+    /// Seals the segment, all of which must be durable, and starts the next.
+    pub fn rotate(&mut self, store: &Store) -> Result<()> {
+        let segment = self.mark.next;
+        let file = store.open(&layout::segment_name(segment), Open::CreateNew)?;
+        store.sync_names()?;
+        self.mark.file = file.id()?;
+        self.file = file;
+        self.joinable = true;
+        self.mark.segment = segment;
+        (self.mark.end, self.mark.durable_end) = (0, 0);
+        self.mark.durable_next = segment;
+        self.mark.syncs += 1;
+        Ok(())
+    }
+}

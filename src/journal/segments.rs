@@ -1,0 +1,60 @@
+//! The segments of a journal, by the names in its directory.
+
+use super::layout;
+use crate::error::{Error, Result};
+use crate::record::Seq;
+use crate::storage::Store;
+
+/// The first seqs of all segments, ascending. A file that is not a journal's is an error.
+pub(crate) fn list(store: &Store) -> Result<Vec<Seq>> {
+    let mut segments = Vec::new();
+    for name in store.list()? {
+        match layout::parse_segment_name(&name) {
+            Some(first) => segments.push(first),
+            None if layout::is_ours(&name) => {}
+            None => {
+                let reason = "it is not a file of a journal; move it away".to_owned();
+                return Err(Error::NotAJournal { path: store.path_of(&name), reason });
+            }
+        }
+    }
+    segments.sort_unstable();
+    Ok(segments)
+}
+
+/// The newest segment. There always is one: its name keeps the numbering.
+pub(crate) fn newest(store: &Store) -> Result<Seq> {
+    list(store)?.last().copied().ok_or_else(|| Error::Damaged {
+        path: store.path().to_owned(),
+        reason: "it has no segment file, so the next sequence number is unknown".into(),
+    })
+}
+
+/// The size of all files of the journal together, in bytes.
+pub(crate) fn bytes(store: &Store) -> Result<u64> {
+    let mut bytes = 0;
+    for name in store.list()? {
+        bytes += store.size(&name)?;
+    }
+    Ok(bytes)
+}
+
+/// How many segments, from the oldest on, hold nothing at or past the cursor. Never the newest.
+pub(crate) fn dealt_with(segments: &[Seq], cursor: Seq) -> usize {
+    segments.windows(2).take_while(|pair| pair[1] <= cursor).count()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_sealed_segments_below_the_cursor_are_dealt_with() {
+        let seq = |number| Seq::new(number).unwrap();
+        let segments = [1, 10, 20].map(seq);
+        for (cursor, count) in [(1, 0), (9, 0), (10, 1), (19, 1), (20, 2), (99, 2)] {
+            assert_eq!(dealt_with(&segments, seq(cursor)), count, "cursor {cursor}");
+        }
+        assert_eq!(dealt_with(&[], seq(1)), 0);
+    }
+}

@@ -1,0 +1,170 @@
+//! Side files: what could not go the usual way is kept here, one JSON object a line, each with a running number `n`.
+//!
+//! A line is durable before anything is counted on the strength of it. Like the newest segment, a side file may end torn
+//! after a crash; the next writer cuts that.
+
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+
+use super::lines::Lines;
+use crate::error::{Error, Result};
+use crate::record::{seal_line, unseal_line};
+use crate::storage::{File, Open, Store};
+
+const READ_BYTES: u64 = 64 << 10;
+
+/// An open side file of one kind of line.
+pub(crate) struct SideFile {
+    file: File,
+    end: u64,
+    count: u64,
+}
+
+#[derive(serde::Deserialize)]
+struct Numbered {
+    n: u64,
+}
+
+#[derive(Serialize)]
+struct Line<'a, T> {
+    n: u64,
+    #[serde(flatten)]
+    object: &'a T,
+}
+
+impl SideFile {
+    /// Opens it for writing, under the lock that goes with it; makes it if need be.
+    pub fn open(store: &Store, name: &str) -> Result<Self> {
+        let file = match store.open_if_there(name, Open::Write)? {
+            Some(file) => file,
+            None => {
+                let file = store.open(name, Open::Create)?;
+                store.sync_names()?;
+                file
+            }
+        };
+        let length = file.len()?;
+        let (end, last) = last_line(&file, length)?;
+        if end < length {
+            file.set_len(end)?;
+        }
+        let count = last.and_then(|line| parse::<Numbered>(&line)).map_or(0, |line| line.n);
+        Ok(Self { file, end, count })
+    }
+
+    /// The last line, if it is of this kind.
+    pub fn last<T: DeserializeOwned>(&self) -> Result<Option<T>> {
+        Ok(last_line(&self.file, self.end)?.1.and_then(|line| parse(&line)))
+    }
+
+    /// Appends objects, one a line, with one write and one sync. Returns the bytes written.
+    pub fn append<T: Serialize>(&mut self, objects: &[T]) -> Result<u64> {
+        let mut bytes = Vec::new();
+        for (n, object) in (self.count + 1..).zip(objects) {
+            let text = serde_json::to_vec(&Line { n, object })
+                .map_err(|error| Error::Invalid(format!("cannot encode a line: {error}")))?;
+            bytes.extend_from_slice(&seal_line(text));
+        }
+        let written = self.file.write_at(&bytes, self.end).and_then(|()| self.file.sync_data());
+        if let Err(error) = written {
+            // Best effort: what stays is cut by the next writer, or was never counted.
+            let _ = self.file.set_len(self.end);
+            return Err(error);
+        }
+        self.end += bytes.len() as u64;
+        self.count += objects.len() as u64;
+        Ok(bytes.len() as u64)
+    }
+}
+
+/// How many lines a side file has had; read-only.
+pub(crate) fn count(store: &Store, name: &str) -> Result<u64> {
+    let Some(file) = store.open_if_there(name, Open::Read)? else { return Ok(0) };
+    let length = file.len()?;
+    let (_, last) = last_line(&file, length)?;
+    Ok(last.and_then(|line| parse::<Numbered>(&line)).map_or(0, |line| line.n))
+}
+
+/// A side file's valid lines, from the first one on.
+pub(crate) struct SideLines(Option<Lines>);
+
+impl SideLines {
+    pub fn open(store: &Store, name: &str) -> Result<Self> {
+        let file = store.open_if_there(name, Open::Read)?;
+        Ok(Self(file.map(|file| Lines::new(file, 0, READ_BYTES as usize))))
+    }
+
+    /// The next line with a valid checksum, as it stands.
+    pub fn next(&mut self) -> Result<Option<Vec<u8>>> {
+        let Some(lines) = &mut self.0 else { return Ok(None) };
+        while let Some((_, line)) = lines.next()? {
+            if unseal_line(line).is_ok() {
+                return Ok(Some(line.to_vec()));
+            }
+        }
+        Ok(None)
+    }
+}
+
+/// A line as a value; none if its checksum or its layout is wrong.
+pub(crate) fn parse<T: DeserializeOwned>(line: &[u8]) -> Option<T> {
+    let mut object = unseal_line(line).ok()?.to_vec();
+    object.push(b'}');
+    serde_json::from_slice(&object).ok()
+}
+
+/// The last whole line of a file of this length, and where it ends. Reads backwards, from the end only.
+fn last_line(file: &File, length: u64) -> Result<(u64, Option<Vec<u8>>)> {
+    let mut window = READ_BYTES;
+    loop {
+        let start = length.saturating_sub(window);
+        let mut bytes = vec![0; (length - start) as usize];
+        let count = file.read_at(&mut bytes, start)?;
+        bytes.truncate(count);
+        if let Some(last) = memchr::memrchr(b'\n', &bytes) {
+            let before = memchr::memrchr(b'\n', &bytes[..last]).map(|found| found + 1);
+            if let Some(first) = before.or((start == 0).then_some(0)) {
+                return Ok((start + last as u64 + 1, Some(bytes[first..=last].to_vec())));
+            }
+        } else if start == 0 {
+            return Ok((0, None));
+        }
+        window *= 2;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::super::test_support::Scratch;
+    use super::*;
+
+    #[test]
+    fn lines_are_numbered_across_openings_and_a_torn_end_is_cut() {
+        let scratch = Scratch::new();
+        let name = "rejected.jsonl";
+        SideFile::open(&scratch.store, name).unwrap().append(&[json!({"a": 1}), json!({"a": 2})]).unwrap();
+        let file = scratch.store.open(name, Open::Write).unwrap();
+        let length = file.len().unwrap();
+        file.write_at(b"{\"n\":3,\"a", length).unwrap();
+        let mut side = SideFile::open(&scratch.store, name).unwrap();
+        assert_eq!(side.count, 2);
+        assert_eq!(file.len().unwrap(), length);
+        side.append(&[json!({"a": "x".repeat(200_000)})]).unwrap();
+        assert_eq!(count(&scratch.store, name).unwrap(), 3);
+        let mut lines = SideLines::open(&scratch.store, name).unwrap();
+        let mut found = 0;
+        while lines.next().unwrap().is_some() {
+            found += 1;
+        }
+        assert_eq!(found, 3);
+    }
+
+    #[test]
+    fn a_file_that_is_not_there_has_no_lines() {
+        let scratch = Scratch::new();
+        assert_eq!(count(&scratch.store, "rejected.jsonl").unwrap(), 0);
+        assert!(SideLines::open(&scratch.store, "rejected.jsonl").unwrap().next().unwrap().is_none());
+    }
+}

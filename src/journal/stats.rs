@@ -1,0 +1,105 @@
+//! What a journal knows about itself, at a cost that does not depend on the backlog.
+
+use serde::Serialize;
+
+use super::cursor::CursorFile;
+use super::reader::{Item, Reader};
+use super::room::check_cursor;
+use super::tail::Tail;
+use super::tail_mark::TailMark;
+use super::{Journal, layout, segments, side_file};
+use crate::error::Result;
+use crate::record::Seq;
+use crate::storage::Open;
+
+/// The counters and the backlog. `written = delivered + pending + dead_lettered + evicted + damaged + skipped`.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+#[non_exhaustive]
+pub struct Stats {
+    /// Entries that were given a seq.
+    pub written: u64,
+    /// Entries that a sink has taken.
+    pub delivered: u64,
+    /// Entries that wait.
+    pub pending: u64,
+    /// Entries that a sink refused for good.
+    pub dead_lettered: u64,
+    /// Entries that were dropped because the journal was at its limit.
+    pub evicted: u64,
+    /// Entries that cannot be read.
+    pub damaged: u64,
+    /// Entries that a person passed over.
+    pub skipped: u64,
+    /// Lines that were not taken as entries.
+    pub rejected_lines: u64,
+    /// `delivered / written`, 0 to 1; 0 while nothing was written.
+    pub sync_rate: f64,
+    /// `evicted / written`, 0 to 1; 0 while nothing was written.
+    pub eviction_rate: f64,
+    /// Age of the oldest pending entry by the clock, in seconds; none if nothing is pending.
+    pub oldest_pending_age_s: Option<f64>,
+    /// The next seq to be given.
+    pub next_seq: u64,
+    /// The first seq that has not been dealt with.
+    pub cursor: u64,
+    /// Segment files.
+    pub segments: u64,
+    /// Size of all files of the journal, in bytes.
+    pub bytes: u64,
+    /// Flushes so far, by all who wrote.
+    pub syncs: u64,
+    /// Bytes written so far, by all who wrote.
+    pub bytes_written: u64,
+}
+
+impl Stats {
+    /// Reads the cursor before the tail, so that what is appended meanwhile cannot make it seem to be beyond the end.
+    pub(crate) fn collect(journal: &Journal) -> Result<Self> {
+        let store = journal.store();
+        let state = CursorFile::open(store, Open::Read)?.load()?;
+        let mark = match store.open_if_there(layout::APPEND_LOCK, Open::Read)? {
+            Some(lock) => TailMark::read(&lock)?,
+            None => None,
+        };
+        let (syncs, bytes_written) = mark.as_ref().map_or((0, 0), |mark| (mark.syncs, mark.bytes_written));
+        let tail = Tail::find(store, mark, Open::Read)?;
+        check_cursor(store, &state, tail.next)?;
+        let written = tail.next.since(Seq::FIRST);
+        let rate = |count: u64| if written == 0 { 0.0 } else { count as f64 / written as f64 };
+        let pending = tail.next.since(state.cursor) + state.undecided();
+        Ok(Self {
+            written,
+            delivered: state.delivered,
+            pending,
+            dead_lettered: state.dead_lettered,
+            evicted: state.evicted,
+            damaged: state.damaged,
+            skipped: state.skipped,
+            rejected_lines: side_file::count(store, layout::REJECTED)?,
+            sync_rate: rate(state.delivered),
+            eviction_rate: rate(state.evicted),
+            oldest_pending_age_s: oldest_age_s(journal, state.cursor, tail.next)?,
+            next_seq: tail.next.get(),
+            cursor: state.cursor.get(),
+            segments: segments::list(store)?.len() as u64,
+            bytes: segments::bytes(store)?,
+            syncs: syncs + state.syncs,
+            bytes_written: bytes_written + state.bytes_written,
+        })
+    }
+}
+
+/// The age of the first entry at or after the cursor that can be read.
+fn oldest_age_s(journal: &Journal, cursor: Seq, next: Seq) -> Result<Option<f64>> {
+    if cursor >= next {
+        return Ok(None);
+    }
+    let mut reader = Reader::open(journal.store(), cursor, None)?;
+    // A damaged entry has no time; the one after it is good enough, and one look further bounds the cost.
+    for _ in 0..2 {
+        if let Some(Item::Entry(record)) = reader.next()? {
+            return Ok(record.at.age().map(|age| age.as_secs_f64()));
+        }
+    }
+    Ok(None)
+}

@@ -1,0 +1,115 @@
+//! Where a journal ends: from the tail mark where there is one that fits, otherwise from the newest segment's records.
+//!
+//! Looking ([`Tail::find`]) changes nothing; only [`Tail::settle`] does: it cuts the torn end and makes the rest durable.
+//! What may be cut is decided here, in one place (docs/design.md, "What recovery cuts").
+
+use super::layout;
+use super::lines::Lines;
+use super::segments;
+use super::tail_mark::TailMark;
+use crate::error::Result;
+use crate::record::{Seq, decode};
+use crate::storage::{File, Open, Store};
+
+const READ_BYTES: usize = 64 << 10;
+
+/// The newest segment and where its records end.
+pub(crate) struct Tail {
+    pub segment: Seq,
+    pub file: File,
+    /// Where the next record goes, in bytes.
+    pub end: u64,
+    /// The next seq.
+    pub next: Seq,
+    /// What a sync is known to have covered.
+    pub durable_end: u64,
+    pub durable_next: Seq,
+    /// The file's length; what lies past `end` is torn.
+    pub length: u64,
+    /// Whether `end` follows a line feed, so that a record can be written there.
+    pub joinable: bool,
+    /// Nothing to recover: the mark is of this boot and this file, and says where the file ends.
+    pub clean: bool,
+}
+
+impl Tail {
+    /// Looks for the tail, given what `append.lock` says.
+    pub fn find(store: &Store, mark: Option<TailMark>, how: Open) -> Result<Self> {
+        loop {
+            let segment = segments::newest(store)?;
+            // None: compacted away since it was listed.
+            if let Some(file) = store.open_if_there(&layout::segment_name(segment), how)? {
+                return Self::find_in(store, segment, file, mark);
+            }
+        }
+    }
+
+    fn find_in(store: &Store, segment: Seq, file: File, mark: Option<TailMark>) -> Result<Self> {
+        let length = file.len()?;
+        let numbering = mark.as_ref().map_or(segment, |mark| mark.durable_next);
+        let mark = mark.filter(|mark| mark.segment == segment && mark.durable_end <= length);
+        let fresh = mark.as_ref().is_some_and(|mark| {
+            mark.boot.is_some()
+                && mark.boot == store.boot_id()
+                && mark.end <= length
+                && file.id().is_ok_and(|id| id == mark.file)
+        });
+        let (start, covered) = match &mark {
+            Some(mark) if fresh => ((mark.end, mark.next), Some(mark.end)),
+            Some(mark) => ((0, segment), Some(mark.durable_end)),
+            None => ((0, segment), None),
+        };
+        let scan = scan(&file, start, covered)?;
+        let (durable_end, durable_next) = match &mark {
+            Some(mark) => (mark.durable_end, mark.durable_next),
+            None => (0, segment),
+        };
+        let end = scan.end.max(covered.unwrap_or(0));
+        let joinable = ends_a_line(&file, end)?;
+        let next = scan.next.max(numbering);
+        let clean = fresh && start == (length, next);
+        Ok(Self { segment, file, end, next, durable_end, durable_next, length, joinable, clean })
+    }
+
+    /// Cuts what is torn and makes what is left durable: name, length and bytes.
+    pub fn settle(&mut self, store: &Store) -> Result<()> {
+        if self.end < self.length {
+            self.file.set_len(self.end)?;
+            self.length = self.end;
+        }
+        self.file.sync_data()?;
+        store.sync_names()?;
+        (self.durable_end, self.durable_next) = (self.end, self.next);
+        Ok(())
+    }
+}
+
+fn ends_a_line(file: &File, end: u64) -> Result<bool> {
+    let mut last = [0];
+    Ok(end == 0 || (file.read_at(&mut last, end - 1)? == 1 && last == *b"\n"))
+}
+
+struct Scan {
+    /// The end of the last record that counts.
+    end: u64,
+    next: Seq,
+}
+
+/// Reads records from `start` on. Where `covered` is known, anything invalid below it is damage and stepped over,
+/// and the first invalid line past it ends the segment; where it is not, the last valid record does.
+fn scan(file: &File, start: (u64, Seq), covered: Option<u64>) -> Result<Scan> {
+    let (mut end, mut next) = start;
+    let mut lines = Lines::new(file.clone(), end, READ_BYTES);
+    while let Some((offset, line)) = lines.next()? {
+        let past = covered.is_some_and(|covered| offset >= covered);
+        match decode(line) {
+            Ok(record) if record.seq == next || (record.seq > next && !past) => {
+                end = offset + line.len() as u64;
+                next = record.seq.next();
+            }
+            _ if past => break,
+            _ => {}
+        }
+    }
+    Ok(Scan { end, next })
+}

@@ -1,0 +1,83 @@
+//! The tail mark: where the journal ends, as the last writer left it, kept in `append.lock`.
+//!
+//! It saves reading the active segment when a writer starts, and tells how far a sync has reached. It is an aid, never
+//! the truth: it is written after the sync that it speaks of and without a sync of its own, so it may be old, but
+//! what it calls durable is durable.
+
+use serde::{Deserialize, Serialize};
+
+use super::slot;
+use crate::error::Result;
+use crate::record::Seq;
+use crate::storage::{File, FileId};
+
+/// Smaller than any page, so that one write never straddles two.
+pub(crate) const MARK_BYTES: usize = 512;
+
+/// See the module page.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct TailMark {
+    /// The boot in which it was written; none where the system does not say.
+    pub boot: Option<String>,
+    /// The lock file itself: in a copied journal it does not match.
+    pub home: FileId,
+    /// The active segment's first seq, and its file.
+    pub segment: Seq,
+    pub file: FileId,
+    /// Where the last whole commit ended, in bytes, and the seq that comes next.
+    pub end: u64,
+    pub next: Seq,
+    /// The same for what a sync has covered.
+    pub durable_end: u64,
+    pub durable_next: Seq,
+    /// Lifetime counters of the writers: syncs, and bytes written.
+    pub syncs: u64,
+    pub bytes_written: u64,
+}
+
+impl TailMark {
+    /// The mark in a lock file; none if there is none, or it is torn, or it came with a copy.
+    pub fn read(lock: &File) -> Result<Option<Self>> {
+        let mut bytes = [0; MARK_BYTES];
+        if lock.read_at(&mut bytes, 0)? < MARK_BYTES {
+            return Ok(None);
+        }
+        let Some(mark) = slot::decode::<Self>(&bytes) else { return Ok(None) };
+        Ok(Some(mark).filter(|mark| lock.id().is_ok_and(|id| id == mark.home)))
+    }
+
+    /// Writes it, without a sync.
+    pub fn write(&self, lock: &File) -> Result<()> {
+        match slot::encode(self, MARK_BYTES) {
+            Some(bytes) => lock.write_at(&bytes, 0),
+            // Longer than any real one; without it the next writer scans.
+            None => lock.set_len(0),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_longest_mark_fits() {
+        let most = u64::MAX;
+        let seq = Seq::new(most).unwrap();
+        let id = FileId { inode: most, born_ns: i64::MAX };
+        let mark = TailMark {
+            boot: Some("8".repeat(36)),
+            home: id,
+            segment: seq,
+            file: id,
+            end: most,
+            next: seq,
+            durable_end: most,
+            durable_next: seq,
+            syncs: most,
+            bytes_written: most,
+        };
+        let slot = slot::encode(&mark, MARK_BYTES).unwrap();
+        assert_eq!(slot::decode::<TailMark>(&slot), Some(mark));
+    }
+}

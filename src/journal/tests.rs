@@ -1,0 +1,244 @@
+//! The journal as a whole, on a real disk.
+
+use std::fs;
+use std::path::PathBuf;
+
+use super::test_support::{Fixture, append, block, seq};
+use super::*;
+
+fn segment_path(fixture: &Fixture, first: u64) -> PathBuf {
+    fixture.path.join(layout::segment_name(seq(first)))
+}
+
+/// What a reader finds: payload or damage.
+fn read(journal: &Journal, from: u64) -> Vec<String> {
+    let mut reader = journal.reader(seq(from)).unwrap();
+    let mut found = Vec::new();
+    while let Some(item) = reader.next().unwrap() {
+        found.push(match item {
+            Item::Entry(record) => String::from_utf8(record.payload.to_vec()).unwrap(),
+            Item::Damaged(damage) => format!("damaged {}+{}", damage.first, damage.entries),
+        });
+    }
+    found
+}
+
+fn numbers(range: std::ops::RangeInclusive<u64>) -> Vec<String> {
+    range.map(|n| n.to_string()).collect()
+}
+
+fn small_segments() -> Settings {
+    Settings { segment_bytes: Some(1024), ..Settings::default() }
+}
+
+#[test]
+fn what_is_appended_is_read_in_order_across_segments_and_openings() {
+    let (fixture, journal) = Fixture::new(&small_segments());
+    for commit in 0..20 {
+        assert_eq!(append(&journal, commit * 10 + 1, 10), 10);
+    }
+    assert_eq!(read(&journal, 1), numbers(1..=200));
+    assert_eq!(read(&Journal::open_read_only(&fixture.path).unwrap(), 137), numbers(137..=200));
+    let stats = journal.stats().unwrap();
+    assert_eq!((stats.written, stats.pending, stats.next_seq), (200, 200, 201));
+    assert!(stats.segments > 10, "{stats:?}");
+    for segment in segments::list(journal.store()).unwrap() {
+        assert!(fs::metadata(segment_path(&fixture, segment.get())).unwrap().len() <= 1024);
+    }
+}
+
+#[test]
+fn two_appenders_take_turns_without_a_gap() {
+    let (_fixture, journal) = Fixture::new(&small_segments());
+    let mut appenders = [Appender::open(&journal).unwrap(), Appender::open(&journal).unwrap()];
+    for n in 1..=60_u64 {
+        let mut block = block([n.to_string()]);
+        appenders[(n % 2) as usize].commit(&mut block, Durability::Sync).unwrap();
+    }
+    assert_eq!(read(&journal, 1), numbers(1..=60));
+}
+
+#[test]
+fn a_torn_tail_is_cut_and_no_seq_is_skipped() {
+    let (fixture, journal) = Fixture::new(&Settings::default());
+    append(&journal, 1, 3);
+    let path = segment_path(&fixture, 1);
+    let whole = fs::read(&path).unwrap();
+    for torn in [&b"{\"seq\":4,\"at\":"[..], b"garbage\n", b"\0\0\0\0\0\0", b"\n\n", &whole[..100]] {
+        fs::write(&path, [&whole[..], torn].concat()).unwrap();
+        assert_eq!(read(&journal, 1), numbers(1..=3));
+        assert_eq!(journal.stats().unwrap().next_seq, 4);
+        append(&journal, 4, 1);
+        assert_eq!(read(&journal, 1), numbers(1..=4), "{torn:?}");
+        fs::write(&path, &whole).unwrap();
+        fs::remove_file(fixture.path.join("append.lock")).unwrap();
+        append(&journal, 99, 0);
+    }
+}
+
+#[test]
+fn whole_records_of_a_commit_that_was_cut_off_are_kept() {
+    let (fixture, journal) = Fixture::new(&Settings::default());
+    append(&journal, 1, 2);
+    let mut next = block(["3".to_owned(), "4".to_owned()]);
+    next.renumber(seq(3));
+    let path = segment_path(&fixture, 1);
+    let bytes = [&fs::read(&path).unwrap(), &next.records(0, 2)[..next.len() - 5]].concat();
+    fs::write(&path, bytes).unwrap();
+    assert_eq!(journal.stats().unwrap().written, 3);
+    append(&journal, 4, 1);
+    assert_eq!(read(&journal, 1), numbers(1..=4));
+}
+
+#[test]
+fn damage_costs_no_more_than_the_damaged_record() {
+    for (marked, flip) in [(true, 1), (false, 1), (true, 2), (false, 2), (true, 0), (false, 0)] {
+        let (fixture, journal) = Fixture::new(&Settings::default());
+        append(&journal, 1, 4);
+        let path = segment_path(&fixture, 1);
+        let mut bytes = fs::read(&path).unwrap();
+        let at = bytes.len() / 4 * flip + 40;
+        bytes[at] ^= 4;
+        fs::write(&path, &bytes).unwrap();
+        if !marked {
+            fs::remove_file(fixture.path.join("append.lock")).unwrap();
+        }
+        append(&journal, 5, 1);
+        let mut expected = numbers(1..=5);
+        expected[flip] = format!("damaged {}+1", flip + 1);
+        assert_eq!(read(&journal, 1), expected);
+    }
+}
+
+#[test]
+fn damage_at_the_end_that_was_durable_is_not_cut_and_its_seq_is_not_given_again() {
+    for at_from_end in [1, 40] {
+        let (fixture, journal) = Fixture::new(&Settings::default());
+        append(&journal, 1, 3);
+        let path = segment_path(&fixture, 1);
+        let mut bytes = fs::read(&path).unwrap();
+        let at = bytes.len() - at_from_end;
+        bytes[at] ^= 1;
+        fs::write(&path, &bytes).unwrap();
+        append(&journal, 4, 1);
+        let mut expected = numbers(1..=4);
+        expected[2] = "damaged 3+1".into();
+        assert_eq!(read(&journal, 1), expected);
+        assert!(fs::read(&path).unwrap().starts_with(&bytes));
+    }
+}
+
+#[test]
+fn a_missing_middle_segment_is_an_error_and_changes_nothing() {
+    let (fixture, journal) = Fixture::new(&small_segments());
+    append(&journal, 1, 60);
+    let all = segments::list(journal.store()).unwrap();
+    fs::remove_file(segment_path(&fixture, all[2].get())).unwrap();
+    let mut reader = journal.reader(seq(1)).unwrap();
+    let error = loop {
+        match reader.next() {
+            Ok(Some(Item::Entry(_))) => {}
+            other => break other.unwrap_err(),
+        }
+    };
+    assert!(matches!(error, Error::MissingSegment { first, .. } if first == all[2]), "{error}");
+}
+
+#[test]
+fn compaction_unlinks_what_was_dealt_with_and_keeps_the_numbering() {
+    let (fixture, journal) = Fixture::new(&small_segments());
+    append(&journal, 1, 60);
+    let cursor = CursorFile::open(journal.store(), Open::Write).unwrap();
+    cursor.update(|state| state.evict_to(seq(30))).unwrap();
+    let planned = journal.compact(true).unwrap();
+    assert_eq!(read(&journal, 1), numbers(1..=60));
+    assert_eq!(journal.compact(false).unwrap(), planned);
+    assert_eq!(read(&journal, 30), numbers(30..=60));
+    cursor.update(|state| state.evict_to(seq(61))).unwrap();
+    journal.compact(false).unwrap();
+    assert_eq!(segments::list(journal.store()).unwrap(), [seq(61)]);
+    assert_eq!(journal.compact(false).unwrap(), Compaction::default());
+    append(&Journal::open(&fixture.path).unwrap(), 61, 2);
+    assert_eq!(read(&journal, 1), numbers(61..=62));
+}
+
+#[test]
+fn the_limit_of_entries_drops_exactly_the_oldest() {
+    let (_fixture, journal) = Fixture::new(&Settings { max_entries: Some(10), ..Settings::default() });
+    append(&journal, 1, 25);
+    let stats = journal.stats().unwrap();
+    assert_eq!((stats.evicted, stats.pending, stats.cursor), (15, 10, 16));
+    assert_eq!(append(&journal, 26, 1), 1);
+    assert_eq!(journal.stats().unwrap().evicted, 16);
+}
+
+#[test]
+fn the_limit_of_bytes_is_kept_by_dropping_the_oldest() {
+    let (_fixture, journal) = Fixture::new(&Settings { max_bytes: Some(64 << 10), ..Settings::default() });
+    let mut appender = Appender::open(&journal).unwrap();
+    for n in 0..40_u64 {
+        let mut block = block((0..100).map(|i| (n * 100 + i).to_string()));
+        appender.commit(&mut block, Durability::Sync).unwrap();
+        assert!(segments::bytes(journal.store()).unwrap() <= 64 << 10);
+    }
+    let stats = journal.stats().unwrap();
+    assert_eq!(stats.evicted + stats.pending, 4000);
+    assert!(stats.pending > 300, "{stats:?}");
+    assert_eq!(read(&journal, stats.cursor), numbers(stats.cursor - 1..=3999));
+}
+
+#[test]
+fn a_full_journal_that_rejects_takes_what_fits_and_no_more() {
+    let settings = Settings { max_entries: Some(5), overflow: Some(Overflow::Reject), ..Settings::default() };
+    let (_fixture, journal) = Fixture::new(&settings);
+    assert_eq!(append(&journal, 1, 8), 5);
+    assert_eq!(append(&journal, 9, 1), 0);
+    CursorFile::open(journal.store(), Open::Write)
+        .unwrap()
+        .update(|state| {
+            state.begin(InFlight { first: seq(1), last: seq(2), body: crate::sink::BodyFormat::Ndjson });
+            state.delivered(seq(2));
+        })
+        .unwrap();
+    assert_eq!(append(&journal, 6, 8), 2);
+}
+
+#[test]
+fn changed_limits_reach_a_writer_that_is_running() {
+    let (fixture, journal) = Fixture::new(&Settings::default());
+    let mut appender = Appender::open(&journal).unwrap();
+    appender.commit(&mut block(numbers(1..=5)), Durability::Sync).unwrap();
+    Journal::open_or_create(&fixture.path, &Settings { max_entries: Some(2), ..Settings::default() })
+        .unwrap();
+    appender.commit(&mut block(numbers(6..=6)), Durability::Sync).unwrap();
+    assert_eq!(journal.stats().unwrap().pending, 2);
+}
+
+#[test]
+fn a_directory_with_other_things_in_it_does_not_become_a_journal() {
+    let directory = tempfile::tempdir().unwrap();
+    fs::write(directory.path().join("letter.txt"), "dear").unwrap();
+    let error = Journal::open_or_create(directory.path(), &Settings::default()).unwrap_err();
+    assert!(matches!(error, Error::NotAJournal { .. }), "{error}");
+    assert_eq!(fs::read_dir(directory.path()).unwrap().count(), 1);
+}
+
+#[test]
+fn a_creation_that_was_cut_off_is_taken_up_again() {
+    let (fixture, journal) = Fixture::new(&Settings::default());
+    drop(journal);
+    fs::remove_file(fixture.path.join("journal.json")).unwrap();
+    let journal = Journal::open_or_create(&fixture.path, &Settings::default()).unwrap();
+    append(&journal, 1, 1);
+    fs::remove_file(fixture.path.join("journal.json")).unwrap();
+    assert!(Journal::open_or_create(&fixture.path, &Settings::default()).is_err(), "there is an entry in it");
+}
+
+#[test]
+fn a_cursor_beyond_the_end_is_an_error() {
+    let (_fixture, journal) = Fixture::new(&Settings::default());
+    append(&journal, 1, 3);
+    CursorFile::open(journal.store(), Open::Write).unwrap().update(|state| state.evict_to(seq(9))).unwrap();
+    assert!(matches!(journal.stats().unwrap_err(), Error::CursorBeyondEnd { .. }));
+    assert!(matches!(Appender::open(&journal).err().unwrap(), Error::CursorBeyondEnd { .. }));
+}

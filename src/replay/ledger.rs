@@ -1,0 +1,231 @@
+//! The disk side of a run: it forms batches, makes their boundaries durable, and records what became of them.
+//!
+//! Nothing is sent that is not in `cursor` first, and nothing is recorded there that the link has not said.
+
+use super::batcher::{Batcher, Filled};
+use crate::error::Result;
+use crate::journal::{
+    CursorFile, CursorState, Damage, InFlight, Item, Journal, Reader, keep_dead_letter, set_aside,
+};
+use crate::record::Seq;
+use crate::sink::{Batch, BodyFormat};
+use crate::storage::{File, Open};
+
+/// How batches are formed.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct BatchLimits {
+    pub entries: u64,
+    pub bytes: usize,
+    pub body: BodyFormat,
+}
+
+/// One run's hold on the journal.
+pub(crate) struct Ledger {
+    journal: Journal,
+    /// Held, never read: it keeps others from delivering.
+    _replay_lock: File,
+    cursor_file: CursorFile,
+    /// As of the last step.
+    state: CursorState,
+    /// When the run began; what it did is the difference.
+    initial: CursorState,
+    /// Taken by the receiver, not yet recorded.
+    taken: Option<Seq>,
+    reader: Reader,
+    batcher: Batcher,
+    /// The run ends before this seq: what is appended later is for the next run.
+    until: Seq,
+}
+
+impl Ledger {
+    /// Takes the right to deliver, and makes durable what has been appended so far.
+    pub fn open(journal: &Journal, limits: BatchLimits) -> Result<Self> {
+        let replay_lock = journal.lock_for_delivery()?;
+        let until = journal.sync()?;
+        let cursor_file = CursorFile::open(journal.store(), Open::Write)?;
+        let state = cursor_file.load()?;
+        let reader = Reader::open(journal.store(), state.cursor, Some(until))?;
+        Ok(Self {
+            journal: journal.clone(),
+            _replay_lock: replay_lock,
+            cursor_file,
+            initial: state.clone(),
+            state,
+            taken: None,
+            reader,
+            batcher: Batcher::new(limits),
+            until,
+        })
+    }
+
+    /// The cursor and the counters as last recorded.
+    pub fn state(&self) -> &CursorState {
+        &self.state
+    }
+
+    /// The same when the run began.
+    pub fn initial(&self) -> &CursorState {
+        &self.initial
+    }
+
+    /// How many entries of this run's still wait, by what is recorded.
+    pub fn remaining(&self) -> u64 {
+        self.until.since(self.state.cursor) + self.state.undecided()
+    }
+
+    /// What to send first: batches that may have been sent before, in their old boundaries, or else a new one.
+    pub fn first(&mut self) -> Result<Option<Batch>> {
+        if !self.state.in_flight.is_empty() {
+            self.step(CursorState::trim)?;
+        }
+        match self.state.in_flight.first().copied() {
+            Some(again) => match self.rebuild(again, self.state.last_delivered)? {
+                Some(batch) => Ok(Some(batch)),
+                None => {
+                    // It cannot be read any more as it was sent.
+                    self.step(CursorState::release)?;
+                    self.prepare()
+                }
+            },
+            None => self.prepare(),
+        }
+    }
+
+    /// The batch after those in flight, its boundaries durable. None if there is none, or none before the ones in
+    /// flight are settled.
+    pub fn prepare(&mut self) -> Result<Option<Batch>> {
+        let ahead = self.state.in_flight.iter().filter(|batch| Some(batch.last) <= self.taken).count();
+        if let Some(again) = self.state.in_flight.get(ahead + 1).copied() {
+            // Begun by an earlier run.
+            let previous = self.state.in_flight.get(ahead).map(|batch| batch.last);
+            return self.rebuild(again, previous);
+        }
+        loop {
+            let wanted = self.state.unclaimed();
+            self.read_from(wanted)?;
+            match self.batcher.fill(&mut self.reader)? {
+                Filled::Batch { first, last } => {
+                    if let Some(batch) = self.begin(first, last)? {
+                        return Ok(Some(batch));
+                    }
+                }
+                // In its turn: only once everything before it is settled.
+                Filled::Damaged(_) if self.state.in_flight.len() > ahead => return Ok(None),
+                Filled::Damaged(damage) => self.step_over(&damage)?,
+                Filled::End => return Ok(None),
+            }
+        }
+    }
+
+    /// The receiver has everything up to and including `last`. Recorded with the next step.
+    pub fn take(&mut self, last: Seq) {
+        debug_assert!(self.taken.is_none_or(|taken| taken < last));
+        self.taken = Some(last);
+    }
+
+    /// Records what was taken.
+    pub fn flush(&mut self) -> Result<()> {
+        if self.taken.is_some() { self.step(|_| ()) } else { Ok(()) }
+    }
+
+    /// Puts a part of a batch in flight instead of all that is. None if eviction has passed it.
+    pub fn narrow(&mut self, first: Seq, last: Seq, body: BodyFormat) -> Result<Option<Batch>> {
+        let part = InFlight { first, last, body };
+        self.step(|state| {
+            state.release();
+            if state.cursor == first {
+                state.begin(part);
+            }
+        })?;
+        if self.state.in_flight.is_empty() {
+            return Ok(None);
+        }
+        self.rebuild(part, self.state.last_delivered)
+    }
+
+    /// Keeps the entry as a dead letter and moves past it.
+    pub fn dead_letter(&mut self, seq: Seq, status: u16, reason: &str) -> Result<()> {
+        let mut reader = Reader::open(self.journal.store(), seq, Some(seq.next()))?;
+        match reader.next()? {
+            Some(Item::Entry(record)) => {
+                keep_dead_letter(self.journal.store(), &record, status, reason)?;
+                self.step(|state| state.dead_lettered(seq))
+            }
+            Some(Item::Damaged(damage)) => self.step_over(&damage),
+            None => Ok(()),
+        }
+    }
+
+    /// Batches are to be no larger than one that the receiver took after it had found a larger one too large.
+    pub fn limit_bytes(&mut self, bytes: usize) {
+        self.batcher.limit_bytes(bytes);
+    }
+
+    /// Gives a body's memory back for the next batch.
+    pub fn recycle(&mut self, batch: Batch) {
+        self.batcher.recycle(batch.body);
+    }
+
+    /// Puts a batch that was just read in flight. None if it is no longer what comes next: eviction has passed it.
+    fn begin(&mut self, first: Seq, last: Seq) -> Result<Option<Batch>> {
+        let body = self.batcher.limits().body;
+        let mut begun = false;
+        let mut previous = None;
+        self.step(|state| {
+            begun = state.unclaimed() == first;
+            if begun {
+                previous = state.in_flight.last().map(|batch| batch.last).or(state.last_delivered);
+                state.begin(InFlight { first, last, body });
+            }
+        })?;
+        let bytes = self.batcher.finish();
+        if !begun {
+            self.batcher.recycle(bytes);
+            return Ok(None);
+        }
+        Ok(Some(self.batch(InFlight { first, last, body }, previous, bytes)))
+    }
+
+    /// A batch with given boundaries. None if it cannot be read as it was.
+    fn rebuild(&mut self, again: InFlight, previous: Option<Seq>) -> Result<Option<Batch>> {
+        let mut reader = Reader::open(self.journal.store(), again.first, Some(again.last.next()))?;
+        let Some(bytes) = self.batcher.fill_exactly(&mut reader, again)? else { return Ok(None) };
+        Ok(Some(self.batch(again, previous, bytes)))
+    }
+
+    fn batch(&self, boundaries: InFlight, previous: Option<Seq>, body: Vec<u8>) -> Batch {
+        let InFlight { first, last, body: format } = boundaries;
+        Batch { journal: self.journal.id(), first, last, previous, format, body }
+    }
+
+    /// Sets damaged bytes aside and moves past the entries that they were.
+    fn step_over(&mut self, damage: &Damage) -> Result<()> {
+        set_aside(self.journal.store(), damage)?;
+        self.step(|state| {
+            if damage.entries > 0 {
+                state.damaged(damage.first, damage.entries);
+            }
+        })
+    }
+
+    /// Records what was taken together with one step, in one write and one sync.
+    fn step(&mut self, step: impl FnOnce(&mut CursorState)) -> Result<()> {
+        let taken = self.taken;
+        self.state = self.cursor_file.update(|state| {
+            if let Some(last) = taken {
+                state.delivered(last);
+            }
+            step(state);
+        })?;
+        self.taken = None;
+        Ok(())
+    }
+
+    /// Has the reader stand at `seq`.
+    fn read_from(&mut self, seq: Seq) -> Result<()> {
+        if self.reader.expected() != seq {
+            self.reader = Reader::open(self.journal.store(), seq, Some(self.until))?;
+        }
+        Ok(())
+    }
+}

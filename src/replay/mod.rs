@@ -1,0 +1,188 @@
+//! Delivery: everything that is pending, in order, to a sink.
+//!
+//! | file | does |
+//! | --- | --- |
+//! | `batcher` | consecutive entries to a body |
+//! | `ledger` | the disk side: boundaries before sending, the cursor after the answer, dead letters |
+//! | `helper` | runs the ledger while the link is busy |
+//! | `run` | the link side: send, hear, decide |
+//! | `backoff`, `narrowing` | pure decisions: how long to wait; which part of a refused batch comes next |
+//!
+//! A crash at any point repeats at most the two batches in flight, each with its old boundaries, body and key.
+
+mod backoff;
+mod batcher;
+mod helper;
+mod ledger;
+mod narrowing;
+mod run;
+#[cfg(test)]
+mod tests;
+
+use std::time::Duration;
+
+use self::backoff::Backoff;
+use self::helper::Helper;
+use self::ledger::{BatchLimits, Ledger};
+use self::run::{Policy, Run};
+use crate::error::{Error, Result};
+use crate::journal::Journal;
+use crate::sink::{BodyFormat, Sink};
+use crate::stop::Stop;
+
+/// What happens to an entry that the sink refuses for good.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[non_exhaustive]
+pub enum OnRefused {
+    /// It is kept as a dead letter, and delivery goes on.
+    #[default]
+    DeadLetter,
+    /// The run ends there.
+    Stop,
+}
+
+/// How a run delivers.
+#[derive(Debug, Clone)]
+pub struct ReplayOptions {
+    /// Entries in a batch, at most; at least 1. Default 500.
+    pub batch_size: u64,
+    /// Bytes in a body, at most; an entry that is larger goes alone. Default 1 MiB.
+    pub batch_bytes: usize,
+    /// How a body is laid out. A batch that may have been sent before keeps the layout that it had.
+    pub body: BodyFormat,
+    /// How often a batch is sent again before the run ends. Default 3.
+    pub retries: u32,
+    /// The wait before the first repetition is drawn from zero to this; doubled each time. Default 1 s.
+    pub backoff: Duration,
+    /// The longest wait; a receiver that asks for more ends the run. Default 60 s.
+    pub backoff_max: Duration,
+    /// What happens to refused entries.
+    pub on_refused: OnRefused,
+}
+
+impl Default for ReplayOptions {
+    fn default() -> Self {
+        Self {
+            batch_size: 500,
+            batch_bytes: 1 << 20,
+            body: BodyFormat::Ndjson,
+            retries: 3,
+            backoff: Duration::from_secs(1),
+            backoff_max: Duration::from_secs(60),
+            on_refused: OnRefused::DeadLetter,
+        }
+    }
+}
+
+/// How far a run is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[non_exhaustive]
+pub struct Progress {
+    /// Entries dealt with in this run.
+    pub done: u64,
+    /// Entries that were pending when it began.
+    pub total: u64,
+}
+
+/// Why a run ended.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum RunEnd {
+    /// Nothing is left of what was pending when it began.
+    Drained,
+    /// The sink could not be reached or was not ready.
+    Later {
+        /// The last reason, for people.
+        reason: String,
+    },
+    /// The set-up has to be mended first.
+    WrongSetup {
+        /// What to mend.
+        reason: String,
+    },
+    /// An entry was refused and the run was to stop then, or too many were in a row.
+    Refused {
+        /// The last reason, for people.
+        reason: String,
+    },
+    /// Somebody asked it to stop.
+    Stopped,
+}
+
+/// What a run did.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct ReplayReport {
+    /// Entries that the sink took.
+    pub delivered: u64,
+    /// Entries that became dead letters.
+    pub dead_lettered: u64,
+    /// Entries that could not be read.
+    pub damaged: u64,
+    /// Entries that were dropped meanwhile because the journal was at its limit.
+    pub evicted: u64,
+    /// Entries that were pending at the start and still are.
+    pub remaining: u64,
+    /// Why it ended.
+    pub end: RunEnd,
+}
+
+/// Delivers from one journal to one sink. While it exists no other process delivers from that journal.
+pub struct Replayer<S> {
+    ledger: Box<Ledger>,
+    sink: S,
+    policy: Policy,
+}
+
+impl<S: Sink> Replayer<S> {
+    /// Takes the right to deliver, and makes durable what has been appended so far.
+    ///
+    /// # Errors
+    /// [`Error::Busy`] if another process delivers; [`Error::Invalid`] for a batch size of 0; I/O errors.
+    pub fn new(journal: &Journal, sink: S, options: &ReplayOptions) -> Result<Self> {
+        if options.batch_size == 0 || options.batch_bytes == 0 {
+            return Err(Error::Invalid("a batch has at least one entry and one byte".into()));
+        }
+        let limits =
+            BatchLimits { entries: options.batch_size, bytes: options.batch_bytes, body: options.body };
+        let policy = Policy {
+            retries: options.retries,
+            backoff: Backoff { base: options.backoff, max: options.backoff_max },
+            on_refused: options.on_refused,
+        };
+        Ok(Self { ledger: Box::new(Ledger::open(journal, limits)?), sink, policy })
+    }
+
+    /// Delivers what was pending when the replayer was made, in order, until it is done or cannot go on now.
+    ///
+    /// Whenever it ends, also by a crash, the cursor stands at the first entry that the sink has not confirmed.
+    ///
+    /// # Errors
+    /// I/O errors of the journal. What the sink says is not an error but the report's `end`.
+    pub fn run(self, stop: &Stop, progress: &mut dyn FnMut(Progress)) -> Result<ReplayReport> {
+        let total = self.ledger.remaining();
+        let mut run = Run {
+            sink: self.sink,
+            policy: self.policy,
+            stop,
+            progress,
+            done: Progress { done: 0, total },
+            refusals: 0,
+        };
+        let ledger = self.ledger;
+        let (mut ledger, end) = std::thread::scope(|scope| run.run(ledger, &Helper::start(scope)));
+        // Also after an error: what was taken is recorded if that can be done.
+        let flushed = ledger.flush();
+        let end = end?;
+        flushed?;
+        let (before, after) = (ledger.initial(), ledger.state());
+        Ok(ReplayReport {
+            delivered: after.delivered - before.delivered,
+            dead_lettered: after.dead_lettered - before.dead_lettered,
+            damaged: after.damaged - before.damaged,
+            evicted: after.evicted - before.evicted,
+            remaining: ledger.remaining(),
+            end,
+        })
+    }
+}

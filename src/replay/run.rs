@@ -1,0 +1,206 @@
+//! The link side of a run: send, hear, decide.
+
+use std::time::Duration;
+
+use super::backoff::Backoff;
+use super::helper::Helper;
+use super::ledger::Ledger;
+use super::narrowing::Narrowing;
+use super::{OnRefused, Progress, RunEnd};
+use crate::error::Result;
+use crate::record::Seq;
+use crate::sink::{Batch, Outcome, Sink};
+use crate::stop::Stop;
+
+/// An endpoint that refuses this many entries in a row, with nothing taken in between, refuses everything: what is wrong
+/// then is not the entries.
+const REFUSALS_MAX: u32 = 10;
+
+/// The decisions of a run that come from its options.
+pub(crate) struct Policy {
+    pub retries: u32,
+    pub backoff: Backoff,
+    pub on_refused: OnRefused,
+}
+
+/// A run under way.
+pub(crate) struct Run<'a, S> {
+    pub sink: S,
+    pub policy: Policy,
+    pub stop: &'a Stop,
+    pub progress: &'a mut dyn FnMut(Progress),
+    /// Entries dealt with, and entries there were at the start.
+    pub done: Progress,
+    /// Entries refused since the last one that was taken.
+    pub refusals: u32,
+}
+
+/// What to do after a batch.
+enum Flow {
+    Next(Option<Batch>),
+    End(RunEnd),
+}
+
+/// What the receiver made of a batch, once it has made up its mind.
+enum Verdict {
+    Taken(Seq),
+    TooLarge { reason: String },
+    Refused { status: u16, reason: String },
+    End(RunEnd),
+}
+
+impl<S: Sink> Run<'_, S> {
+    /// Delivers until nothing is left or nothing more can be done now. The ledger comes back in either case.
+    pub fn run(&mut self, mut ledger: Box<Ledger>, helper: &Helper) -> (Box<Ledger>, Result<RunEnd>) {
+        let mut current = ledger.first();
+        loop {
+            let batch = match current {
+                Ok(Some(batch)) => batch,
+                Ok(None) => return (ledger, Ok(RunEnd::Drained)),
+                Err(error) => return (ledger, Err(error)),
+            };
+            // While the link is busy with this batch the disk is with its neighbours.
+            helper.prepare(ledger);
+            let verdict = self.send(&batch);
+            let next;
+            (ledger, next) = helper.prepared();
+            current = match next.and_then(|next| self.follow(&mut ledger, batch, verdict, next)) {
+                Ok(Flow::Next(next)) => Ok(next),
+                Ok(Flow::End(end)) => return (ledger, Ok(end)),
+                Err(error) => return (ledger, Err(error)),
+            };
+        }
+    }
+
+    /// Acts on a verdict. `next` was prepared on the assumption that the batch would be taken.
+    fn follow(
+        &mut self,
+        ledger: &mut Ledger,
+        batch: Batch,
+        verdict: Verdict,
+        next: Option<Batch>,
+    ) -> Result<Flow> {
+        match verdict {
+            Verdict::Taken(last) => {
+                self.taken(ledger, batch.first, last);
+                let whole = last == batch.last;
+                ledger.recycle(batch);
+                if let (true, Some(next)) = (whole, next) {
+                    return Ok(Flow::Next(Some(next)));
+                }
+                ledger.flush()?;
+                Ok(Flow::Next(ledger.first()?))
+            }
+            Verdict::End(end) => Ok(Flow::End(end)),
+            refused => self.narrow(ledger, &batch, refused),
+        }
+    }
+
+    /// Deals with a refused batch part by part, in order.
+    fn narrow(&mut self, ledger: &mut Ledger, batch: &Batch, verdict: Verdict) -> Result<Flow> {
+        let mut narrowing = Narrowing::new(batch.first, batch.last);
+        if batch.first == batch.last {
+            narrowing.next();
+            if let Some(end) = self.refuse(ledger, batch.first, verdict)? {
+                return Ok(Flow::End(end));
+            }
+        }
+        let mut was_too_large = false;
+        while let Some((first, last)) = narrowing.next() {
+            let Some(part) = ledger.narrow(first, last, batch.format)? else { break };
+            match self.send(&part) {
+                Verdict::Taken(taken) => {
+                    if was_too_large {
+                        ledger.limit_bytes(part.body.len());
+                    }
+                    self.taken(ledger, first, taken);
+                    if taken < last {
+                        break;
+                    }
+                }
+                Verdict::End(end) => return Ok(Flow::End(end)),
+                refused if first == last => {
+                    if let Some(end) = self.refuse(ledger, first, refused)? {
+                        return Ok(Flow::End(end));
+                    }
+                }
+                refused => {
+                    was_too_large = matches!(refused, Verdict::TooLarge { .. });
+                    narrowing.halve(first, last);
+                }
+            }
+        }
+        ledger.flush()?;
+        Ok(Flow::Next(ledger.first()?))
+    }
+
+    /// One entry was refused: it becomes a dead letter, unless that is not to be or seems to befall every entry.
+    fn refuse(&mut self, ledger: &mut Ledger, seq: Seq, verdict: Verdict) -> Result<Option<RunEnd>> {
+        let (status, reason) = match verdict {
+            Verdict::Refused { status, reason } => (status, reason),
+            Verdict::TooLarge { reason } => (413, reason),
+            Verdict::Taken(_) | Verdict::End(_) => return Ok(None),
+        };
+        self.refusals += 1;
+        if self.policy.on_refused == OnRefused::Stop {
+            return Ok(Some(RunEnd::Refused { reason: format!("seq {seq} was refused: {reason}") }));
+        }
+        if self.refusals >= REFUSALS_MAX {
+            let reason = format!("{REFUSALS_MAX} entries in a row were refused, seq {seq} last: {reason}");
+            return Ok(Some(RunEnd::Refused { reason }));
+        }
+        ledger.dead_letter(seq, status, &reason)?;
+        self.advance(1);
+        Ok(None)
+    }
+
+    fn taken(&mut self, ledger: &mut Ledger, first: Seq, last: Seq) {
+        ledger.take(last);
+        self.refusals = 0;
+        self.advance(last.since(first) + 1);
+    }
+
+    fn advance(&mut self, entries: u64) {
+        self.done.done = (self.done.done + entries).min(self.done.total);
+        (self.progress)(self.done);
+    }
+
+    /// Sends a batch until the receiver has made up its mind, or the patience of this run is over.
+    fn send(&mut self, batch: &Batch) -> Verdict {
+        let mut attempt = 0;
+        loop {
+            if self.stop.is_stopped() {
+                return Verdict::End(RunEnd::Stopped);
+            }
+            attempt += 1;
+            let (reason, asked) = match self.sink.send(batch, attempt) {
+                Outcome::Delivered { through } => match taken(batch, through) {
+                    Some(last) => return Verdict::Taken(last),
+                    None => ("the receiver took nothing of the batch".to_owned(), None),
+                },
+                Outcome::Later { reason, retry_after } => (reason, retry_after),
+                Outcome::WrongSetup { reason } => return Verdict::End(RunEnd::WrongSetup { reason }),
+                Outcome::TooLarge { reason } => return Verdict::TooLarge { reason },
+                Outcome::Refused { status, reason } => return Verdict::Refused { status, reason },
+            };
+            if attempt > self.policy.retries {
+                return Verdict::End(RunEnd::Later { reason });
+            }
+            let Some(wait) = self.policy.backoff.wait_as_asked(attempt, fastrand::f64(), asked) else {
+                let seconds = asked.unwrap_or(Duration::ZERO).as_secs();
+                return Verdict::End(RunEnd::Later {
+                    reason: format!("{reason}; it asked to wait {seconds} s"),
+                });
+            };
+            if self.stop.wait(wait) {
+                return Verdict::End(RunEnd::Stopped);
+            }
+        }
+    }
+}
+
+/// The last entry of the batch that was taken, given the last one that the receiver names, if it does.
+fn taken(batch: &Batch, through: Option<u64>) -> Option<Seq> {
+    let last = through.map_or(Some(batch.last), Seq::new)?.min(batch.last);
+    (last >= batch.first).then_some(last)
+}

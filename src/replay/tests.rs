@@ -1,0 +1,229 @@
+//! Whole runs, to a sink that follows a script.
+
+use std::fs;
+use std::sync::{Arc, Mutex};
+
+use super::*;
+use crate::journal::Settings;
+use crate::journal::test_support::{Fixture, append};
+use crate::sink::{Batch, Outcome};
+
+/// Answers as a function says, and remembers what it was sent.
+#[derive(Clone)]
+struct Script {
+    sent: Arc<Mutex<Vec<Batch>>>,
+    answer: Arc<dyn Fn(&Batch, usize) -> Outcome + Send + Sync>,
+}
+
+impl Script {
+    fn new(answer: impl Fn(&Batch, usize) -> Outcome + Send + Sync + 'static) -> Self {
+        Self { sent: Arc::default(), answer: Arc::new(answer) }
+    }
+
+    fn accepting() -> Self {
+        Self::new(|_, _| TAKEN)
+    }
+
+    /// Refuses every batch with one of these entries in it.
+    fn refusing(bad: &'static [u64]) -> Self {
+        Self::new(move |batch, _| {
+            let range = batch.first.get()..=batch.last.get();
+            if bad.iter().any(|seq| range.contains(seq)) { refused() } else { TAKEN }
+        })
+    }
+
+    fn ranges(&self) -> Vec<(u64, u64)> {
+        let sent = self.sent.lock().unwrap();
+        sent.iter().map(|batch| (batch.first.get(), batch.last.get())).collect()
+    }
+}
+
+impl Sink for Script {
+    fn send(&mut self, batch: &Batch, _attempt: u32) -> Outcome {
+        let mut sent = self.sent.lock().unwrap();
+        sent.push(batch.clone());
+        (self.answer)(batch, sent.len())
+    }
+}
+
+const TAKEN: Outcome = Outcome::Delivered { through: None };
+
+fn refused() -> Outcome {
+    Outcome::Refused { status: 422, reason: "no".into() }
+}
+
+fn later() -> Outcome {
+    Outcome::Later { reason: "not now".into(), retry_after: None }
+}
+
+fn options(batch_size: u64) -> ReplayOptions {
+    ReplayOptions { batch_size, retries: 0, backoff: Duration::ZERO, ..ReplayOptions::default() }
+}
+
+fn run(journal: &Journal, script: &Script, options: &ReplayOptions) -> ReplayReport {
+    let replayer = Replayer::new(journal, script.clone(), options).unwrap();
+    let report = replayer.run(&Stop::never(), &mut |_| ()).unwrap();
+    let stats = journal.stats().unwrap();
+    let counted = stats.delivered + stats.dead_lettered + stats.evicted + stats.damaged + stats.skipped;
+    assert_eq!(stats.written, counted + stats.pending, "{stats:?}");
+    report
+}
+
+fn journal(entries: u64) -> (Fixture, Journal) {
+    let (fixture, journal) = Fixture::new(&Settings { segment_bytes: Some(4096), ..Settings::default() });
+    append(&journal, 1, entries);
+    (fixture, journal)
+}
+
+#[test]
+fn everything_pending_is_delivered_in_order_with_its_predecessor_named() {
+    let (_fixture, journal) = journal(25);
+    let script = Script::accepting();
+    let report = run(&journal, &script, &options(10));
+    assert_eq!((report.delivered, report.remaining, report.end), (25, 0, RunEnd::Drained));
+    assert_eq!(script.ranges(), [(1, 10), (11, 20), (21, 25)]);
+    let sent = script.sent.lock().unwrap();
+    assert_eq!(sent[0].previous, None);
+    assert_eq!(sent[2].previous.unwrap().get(), 20);
+    assert_eq!(sent[2].body, b"21\n22\n23\n24\n25\n");
+}
+
+#[test]
+fn one_cursor_step_a_batch_and_one_at_the_end() {
+    let (_fixture, journal) = journal(100);
+    let before = CursorSteps::of(&journal);
+    run(&journal, &Script::accepting(), &options(10));
+    assert_eq!(CursorSteps::of(&journal) - before, 11);
+}
+
+struct CursorSteps;
+
+impl CursorSteps {
+    fn of(journal: &Journal) -> u64 {
+        use crate::journal::CursorFile;
+        use crate::storage::Open;
+        CursorFile::open(journal.store(), Open::Read).unwrap().load().unwrap().syncs
+    }
+}
+
+#[test]
+fn a_batch_that_may_have_arrived_is_sent_again_as_it_was() {
+    let (_fixture, journal) = journal(25);
+    let unlucky = Script::new(|_, count| if count == 2 { later() } else { TAKEN });
+    let report = run(&journal, &unlucky, &options(10));
+    assert_eq!((report.delivered, report.remaining), (10, 15));
+    assert!(matches!(report.end, RunEnd::Later { .. }));
+    append(&journal, 26, 5);
+    let script = Script::accepting();
+    // Another size now: what was begun keeps its boundaries.
+    run(&journal, &script, &options(100));
+    assert_eq!(script.ranges(), [(11, 20), (21, 25), (26, 30)]);
+    assert_eq!(script.sent.lock().unwrap()[0], unlucky.sent.lock().unwrap()[1]);
+}
+
+#[test]
+fn refused_entries_become_dead_letters_and_nothing_overtakes_them() {
+    let (_fixture, journal) = journal(60);
+    let script = Script::refusing(&[1, 7, 8, 9, 30, 60]);
+    let report = run(&journal, &script, &options(20));
+    assert_eq!((report.delivered, report.dead_lettered, report.remaining), (54, 6, 0));
+    let mut letters = journal.dead_letters().unwrap();
+    let mut dead = Vec::new();
+    while let Some((letter, _)) = letters.next().unwrap() {
+        assert_eq!(letter.data.get(), letter.seq.to_string());
+        dead.push(letter.seq.get());
+    }
+    assert_eq!(dead, [1, 7, 8, 9, 30, 60]);
+    let firsts: Vec<u64> = script.ranges().iter().map(|range| range.0).collect();
+    assert!(firsts.is_sorted(), "{firsts:?}");
+}
+
+#[test]
+fn an_endpoint_that_refuses_everything_does_not_get_the_backlog_dead_lettered() {
+    let (_fixture, journal) = journal(100);
+    let report = run(&journal, &Script::new(|_, _| refused()), &options(20));
+    assert!(matches!(report.end, RunEnd::Refused { .. }));
+    assert_eq!((report.delivered, report.dead_lettered, report.remaining), (0, 9, 91));
+}
+
+#[test]
+fn a_batch_that_is_too_large_is_halved_and_later_ones_start_small() {
+    let (_fixture, journal) = journal(64);
+    let script =
+        Script::new(
+            |batch, _| {
+                if batch.count() > 5 { Outcome::TooLarge { reason: "413".into() } } else { TAKEN }
+            },
+        );
+    let report = run(&journal, &script, &options(32));
+    assert_eq!((report.delivered, report.remaining), (64, 0));
+    let too_large = script.ranges().iter().filter(|(first, last)| last - first >= 5).count();
+    assert!(too_large <= 8, "{:?}", script.ranges());
+}
+
+#[test]
+fn a_batch_taken_in_part_goes_on_after_the_last_entry_taken() {
+    let (_fixture, journal) = journal(20);
+    let script = Script::new(|batch, count| Outcome::Delivered {
+        through: (count == 1).then(|| batch.first.get() + 2),
+    });
+    assert_eq!(run(&journal, &script, &options(10)).delivered, 20);
+    assert_eq!(script.ranges(), [(1, 10), (4, 13), (14, 20)]);
+}
+
+#[test]
+fn damage_is_set_aside_counted_and_stepped_over_in_its_turn() {
+    let (fixture, journal) = journal(30);
+    let path = fixture.path.join("00000000000000000001.jsonl");
+    let mut bytes = fs::read(&path).unwrap();
+    let record = bytes.iter().position(|byte| *byte == b'\n').unwrap() + 1;
+    for seq in [4, 5, 12] {
+        bytes[record * (seq - 1) + 20] ^= 1;
+    }
+    fs::write(&path, &bytes).unwrap();
+    let script = Script::accepting();
+    let report = run(&journal, &script, &options(10));
+    assert_eq!((report.delivered, report.damaged, report.remaining), (27, 3, 0));
+    assert_eq!(script.ranges(), [(1, 3), (6, 11), (13, 22), (23, 30)]);
+    assert_eq!(script.sent.lock().unwrap()[1].previous.unwrap().get(), 3);
+    let aside = fs::read_to_string(fixture.path.join("damaged.jsonl")).unwrap();
+    assert_eq!(aside.lines().count(), 2, "{aside}");
+}
+
+#[test]
+fn what_is_evicted_in_flight_and_then_taken_counts_as_delivered() {
+    let settings = Settings { max_entries: Some(10), ..Settings::default() };
+    let (_fixture, journal) = Fixture::new(&settings);
+    append(&journal, 1, 10);
+    let writer = journal.clone();
+    let script = Script::new(move |_, count| {
+        if count == 1 {
+            append(&writer, 11, 12);
+        }
+        TAKEN
+    });
+    let report = run(&journal, &script, &options(4));
+    assert_eq!(script.ranges(), [(1, 4), (5, 8)]);
+    assert_eq!((report.delivered, report.evicted), (8, 4));
+    let stats = journal.stats().unwrap();
+    assert_eq!((stats.delivered, stats.evicted, stats.pending), (8, 4, 10));
+}
+
+#[test]
+fn a_second_replayer_is_told_that_it_is_busy() {
+    let (_fixture, journal) = journal(3);
+    let held = Replayer::new(&journal, Script::accepting(), &options(10)).unwrap();
+    let second = Replayer::new(&journal, Script::accepting(), &options(10));
+    assert!(matches!(second.err().unwrap(), Error::Busy { .. }));
+    drop(held);
+    assert_eq!(run(&journal, &Script::accepting(), &options(10)).delivered, 3);
+}
+
+#[test]
+fn patience_ends_after_the_retries() {
+    let (_fixture, journal) = journal(3);
+    let script = Script::new(|_, _| later());
+    let report = run(&journal, &script, &ReplayOptions { retries: 2, ..options(10) });
+    assert_eq!(script.ranges(), [(1, 3); 3]);
+    assert_eq!((report.delivered, report.remaining), (0, 3));
+}

@@ -1,0 +1,232 @@
+//! Delivery to a command.
+//!
+//! One `sh -c COMMAND` a batch, the body on its stdin and what the batch is in its environment. Entry bytes never reach a
+//! command line. The command has a process group of its own, so that it can be ended with all it started; when
+//! it ends by itself, what it left running in the background is left alone.
+
+use std::io;
+use std::process::{ExitStatus, Stdio};
+use std::time::Duration;
+
+use rustix::process::{Pid, Signal, kill_process_group, test_kill_process_group};
+use tokio::io::AsyncWriteExt;
+use tokio::process::{Child, ChildStdin, Command};
+use tokio::runtime::{Builder, Runtime};
+use tokio::time::{sleep, timeout};
+
+use super::{Batch, Outcome, Sink};
+use crate::stop::Stop;
+
+/// How long a command that was told to end has before it is killed, and a killed one before it is given up.
+const GRACE: Duration = Duration::from_secs(2);
+
+/// How often a group that was told to end is looked at.
+const GROUP_POLL: Duration = Duration::from_millis(10);
+
+/// EX_DATAERR of sysexits.h: the command will never take this input.
+const EX_DATAERR: i32 = 65;
+
+/// What an [`ExecSink`] runs.
+#[derive(Debug, Clone)]
+#[non_exhaustive]
+pub struct ExecOptions {
+    /// The command, for `sh -c`.
+    pub command: String,
+    /// How long one batch may take; 30 s by default. Then the command is ended with its process group.
+    pub timeout: Duration,
+    /// Ends a running command early.
+    pub stop: Stop,
+}
+
+impl ExecOptions {
+    /// A command with the default time-out, which nothing ends early.
+    pub fn new(command: impl Into<String>) -> Self {
+        Self { command: command.into(), timeout: Duration::from_secs(30), stop: Stop::never() }
+    }
+}
+
+/// Delivers each batch to a run of a shell command.
+///
+/// | exit code | outcome |
+/// | --- | --- |
+/// | 0 | delivered, whether or not it read its stdin |
+/// | 65 | refused |
+/// | 126, 127 | wrong set-up: not executable, not found |
+/// | 75 and any other, a signal, the time-out | later |
+///
+/// Blocking, on a runtime of its own: not to be used from async code but through `spawn_blocking`.
+#[derive(Debug)]
+pub struct ExecSink {
+    options: ExecOptions,
+    grace: Duration,
+    runtime: Runtime,
+}
+
+/// How a run of the command came to its end.
+enum End {
+    Exited(io::Result<ExitStatus>),
+    TimedOut,
+    Stopped,
+}
+
+impl ExecSink {
+    /// Makes ready to run the command; runs nothing yet.
+    ///
+    /// # Errors
+    /// `InvalidInput` if the command is blank or has a NUL byte, or what the system says when it has no
+    /// resources for the runtime.
+    pub fn new(options: ExecOptions) -> io::Result<Self> {
+        if options.command.trim().is_empty() {
+            return Err(io::Error::new(io::ErrorKind::InvalidInput, "the command is empty"));
+        }
+        if options.command.contains('\0') {
+            return Err(io::Error::new(io::ErrorKind::InvalidInput, "the command contains a NUL byte"));
+        }
+        let runtime = Builder::new_current_thread().enable_all().build()?;
+        Ok(Self { options, grace: GRACE, runtime })
+    }
+
+    async fn run(&self, batch: &Batch, attempt: u32) -> Outcome {
+        if self.options.stop.is_stopped() {
+            return later("stopped before the command was started");
+        }
+        let mut child = match command(&self.options.command, batch, attempt).spawn() {
+            Ok(child) => child,
+            Err(error) => return spawn_failed(&error),
+        };
+        let stdin = child.stdin.take();
+        let end = tokio::select! {
+            biased;
+            status = feed_and_wait(&mut child, stdin, &batch.body) => End::Exited(status),
+            () = self.options.stop.stopped() => End::Stopped,
+            () = sleep(self.options.timeout) => End::TimedOut,
+        };
+        match end {
+            End::Exited(Ok(status)) => outcome_of(status),
+            End::Exited(Err(error)) => {
+                end_group(&mut child, self.grace).await;
+                later(format!("lost touch with the command: {error}"))
+            }
+            End::TimedOut => {
+                end_group(&mut child, self.grace).await;
+                later(format!("the command was still running after {:?} and was ended", self.options.timeout))
+            }
+            End::Stopped => {
+                end_group(&mut child, self.grace).await;
+                later("stopped before the command was done; it was ended")
+            }
+        }
+    }
+}
+
+impl Sink for ExecSink {
+    fn send(&mut self, batch: &Batch, attempt: u32) -> Outcome {
+        self.runtime.block_on(self.run(batch, attempt))
+    }
+}
+
+/// The command as it is run. Every file of ours is opened close-on-exec, and the standard library gives the child
+/// back the default SIGPIPE and an empty signal mask, so that it starts as from a shell.
+fn command(command: &str, batch: &Batch, attempt: u32) -> Command {
+    let mut sh = Command::new("sh");
+    sh.arg("-c")
+        .arg(command)
+        .env("EDGESYNC_JOURNAL_ID", batch.journal.to_string())
+        .env("EDGESYNC_FIRST_SEQ", batch.first.to_string())
+        .env("EDGESYNC_LAST_SEQ", batch.last.to_string())
+        .env("EDGESYNC_PREV_SEQ", batch.previous.map_or(0, |seq| seq.get()).to_string())
+        .env("EDGESYNC_COUNT", batch.count().to_string())
+        .env("EDGESYNC_ATTEMPT", attempt.to_string())
+        .env("EDGESYNC_IDEMPOTENCY_KEY", batch.idempotency_key())
+        .stdin(Stdio::piped())
+        .stdout(Stdio::inherit())
+        .stderr(Stdio::inherit())
+        .process_group(0);
+    sh
+}
+
+/// Writes the body and waits for the exit, whichever comes first: a command need not read its stdin, and what it
+/// started may keep the pipe open after it.
+async fn feed_and_wait(child: &mut Child, stdin: Option<ChildStdin>, body: &[u8]) -> io::Result<ExitStatus> {
+    let feed = feed(stdin, body);
+    tokio::pin!(feed);
+    let status = tokio::select! {
+        status = child.wait() => return status,
+        fed = &mut feed => fed,
+    };
+    // Half a body that was our fault must not count as delivered, whatever the command makes of it.
+    status?;
+    child.wait().await
+}
+
+/// Writes the body, then closes the pipe by dropping it. A reader that has had enough is no error.
+async fn feed(stdin: Option<ChildStdin>, body: &[u8]) -> io::Result<()> {
+    let Some(mut stdin) = stdin else {
+        return Err(io::Error::other("it has no stdin"));
+    };
+    match stdin.write_all(body).await {
+        Err(error) if error.kind() != io::ErrorKind::BrokenPipe => Err(error),
+        _ => Ok(()),
+    }
+}
+
+/// Ends the command and all that it started: asks first, kills what is left after `grace`.
+///
+/// The number of a group is not given to anyone else as long as the group has a member, so that it is safe to
+/// signal the group after its first process was reaped.
+async fn end_group(child: &mut Child, grace: Duration) {
+    let Some(group) = child.id().and_then(|id| i32::try_from(id).ok()).and_then(Pid::from_raw) else {
+        return; // It was reaped a moment ago.
+    };
+    // A group that is gone already cannot be signalled, which is all that could fail.
+    let _ = kill_process_group(group, Signal::TERM);
+    let all_gone = async {
+        let _ = child.wait().await;
+        while test_kill_process_group(group).is_ok() {
+            sleep(GROUP_POLL).await;
+        }
+    };
+    if timeout(grace, all_gone).await.is_err() {
+        let _ = kill_process_group(group, Signal::KILL);
+        let _ = timeout(grace, child.wait()).await;
+    }
+}
+
+fn spawn_failed(error: &io::Error) -> Outcome {
+    match error.kind() {
+        io::ErrorKind::NotFound | io::ErrorKind::PermissionDenied | io::ErrorKind::ArgumentListTooLong => {
+            Outcome::WrongSetup {
+                reason: format!("cannot run sh: {error}; check PATH and the command's length"),
+            }
+        }
+        _ => later(format!("cannot start sh now: {error}")),
+    }
+}
+
+/// What an exit says about the batch.
+fn outcome_of(status: ExitStatus) -> Outcome {
+    match status.code() {
+        Some(0) => Outcome::Delivered { through: None },
+        Some(EX_DATAERR) => Outcome::Refused {
+            status: EX_DATAERR as u16,
+            reason: "the command exited with 65 (EX_DATAERR)".into(),
+        },
+        Some(126) => Outcome::WrongSetup {
+            reason: "the command cannot be executed (exit code 126); check its file mode and its first line"
+                .into(),
+        },
+        Some(127) => Outcome::WrongSetup {
+            reason: "the command was not found (exit code 127); check its spelling and PATH".into(),
+        },
+        Some(75) => later("the command asked to try later (exit code 75)"),
+        Some(code) => later(format!("the command failed with exit code {code}")),
+        None => later(format!("the command was killed ({status})")),
+    }
+}
+
+fn later(reason: impl Into<String>) -> Outcome {
+    Outcome::Later { reason: reason.into(), retry_after: None }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,98 @@
+//! What a failure on the way means: a function over values.
+
+use std::io::ErrorKind;
+use std::time::Duration;
+
+use ureq::Error;
+
+use super::super::Outcome;
+use super::ANSWER_HEADER_BYTES_MAX;
+
+/// What becomes of a batch for which no answer came. Nobody can tell whether it arrived, so that it is sent again, except
+/// where no request can ever come of this set-up.
+pub(super) fn outcome_of(error: &Error, receiver: &str, timeout: Duration) -> Outcome {
+    let reason = match error {
+        Error::Timeout(_) => timed_out(receiver, timeout),
+        Error::HostNotFound => format!("{receiver} has no address"),
+        Error::Io(error) => match error.kind() {
+            ErrorKind::ConnectionRefused => format!("{receiver} refuses connections: nothing listens there"),
+            ErrorKind::ConnectionReset | ErrorKind::ConnectionAborted | ErrorKind::BrokenPipe => {
+                format!("{receiver} broke the connection off before it answered")
+            }
+            ErrorKind::UnexpectedEof => format!("{receiver} closed the connection before it answered"),
+            ErrorKind::TimedOut => timed_out(receiver, timeout),
+            // The only data that is checked below HTTP is TLS.
+            ErrorKind::InvalidData => no_tls(receiver, error),
+            _ => format!("cannot reach {receiver}: {error}"),
+        },
+        Error::Rustls(error) => no_tls(receiver, error),
+        Error::ConnectProxyFailed(answer) => format!("the proxy opened no tunnel to {receiver}: {answer}"),
+        Error::Protocol(error) => format!("{receiver} gave an answer that is not HTTP: {error}"),
+        Error::LargeResponseHeader(..) => {
+            format!("{receiver} answered with a header of more than {} KiB", ANSWER_HEADER_BYTES_MAX / 1024)
+        }
+        Error::Tls(_) | Error::Pem(_) | Error::Http(_) | Error::BadUri(_) | Error::InvalidProxyUrl => {
+            return Outcome::WrongSetup { reason: format!("no request to {receiver} can be made: {error}") };
+        }
+        _ => format!("no answer from {receiver}: {error}"),
+    };
+    Outcome::Later { reason, retry_after: None }
+}
+
+/// The run is to end, so that the batch is left for the next one.
+pub(super) fn stopped(receiver: &str) -> Outcome {
+    Outcome::Later { reason: format!("stopped before {receiver} answered"), retry_after: None }
+}
+
+fn timed_out(receiver: &str, timeout: Duration) -> String {
+    format!("{receiver} did not answer within {timeout:?}")
+}
+
+fn no_tls(receiver: &str, error: &dyn std::error::Error) -> String {
+    format!(
+        "no TLS connection to {receiver}: {error} (--ca-cert trusts a private authority; a wrong clock here makes good \
+         certificates invalid)"
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::io;
+
+    fn of(error: Error) -> Outcome {
+        outcome_of(&error, "example.org", Duration::from_secs(30))
+    }
+
+    #[test]
+    fn every_failure_on_the_way_is_tried_again_and_says_what_happened() {
+        let io = |kind: ErrorKind| Error::Io(io::Error::from(kind));
+        for (error, words) in [
+            (Error::Timeout(ureq::Timeout::Global), "within 30s"),
+            (Error::HostNotFound, "no address"),
+            (io(ErrorKind::ConnectionRefused), "nothing listens"),
+            (io(ErrorKind::ConnectionReset), "broke the connection off"),
+            (io(ErrorKind::BrokenPipe), "broke the connection off"),
+            (io(ErrorKind::UnexpectedEof), "closed the connection"),
+            (io(ErrorKind::TimedOut), "within 30s"),
+            (io(ErrorKind::HostUnreachable), "cannot reach"),
+            (Error::Io(io::Error::new(ErrorKind::InvalidData, "UnknownIssuer")), "UnknownIssuer"),
+            (Error::ConnectProxyFailed("403".into()), "proxy"),
+            (Error::LargeResponseHeader(20_000, 16_384), "16 KiB"),
+            (Error::ConnectionFailed, "no answer"),
+            (Error::Other("unheard of".into()), "unheard of"),
+        ] {
+            let name = format!("{error:?}");
+            let Outcome::Later { reason, retry_after: None } = of(error) else { panic!("{name}") };
+            assert!(reason.contains(words) && reason.contains("example.org"), "{name}: {reason}");
+        }
+    }
+
+    #[test]
+    fn a_request_that_can_never_be_made_is_a_wrong_set_up() {
+        for error in [Error::BadUri("x".into()), Error::Tls("invalid name"), Error::InvalidProxyUrl] {
+            let name = format!("{error:?}");
+            assert!(matches!(of(error), Outcome::WrongSetup { .. }), "{name}");
+        }
+    }
+}

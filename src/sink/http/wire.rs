@@ -1,0 +1,197 @@
+//! The connection under HTTP and TLS: ureq's own TCP transport does not do for three reasons.
+//!
+//! - A receiver may answer before it has read the body, and close: 413, 401 and 503 often come so. The write then fails,
+//!   but the answer lies in the receive buffer; here it is read. Otherwise "too large" would look like a broken link, and
+//!   the batch would be sent again for ever instead of being halved.
+//! - A time-out on each write is none on all of them: a receiver that drains slowly could hold a request for many times
+//!   its limit. Here all waiting is `poll` against one deadline.
+//! - Waiting ends early when the run is to stop.
+
+use std::io::{self, ErrorKind, Read, Write};
+use std::net::TcpStream;
+use std::time::{Duration, Instant};
+
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::io::Errno;
+use ureq::unversioned::transport::time::Duration as Budget;
+use ureq::unversioned::transport::{
+    Buffers, ConnectionDetails, Connector, Either, LazyBuffers, NextTimeout, Transport,
+};
+use ureq::{Error, Timeout};
+
+use crate::stop::Stop;
+
+/// How long a request may still take once somebody has asked to stop: most are answered by then, and need no repetition.
+const STOP_GRACE: Duration = Duration::from_secs(2);
+
+/// An address gets this long at least, however many there are.
+const CONNECT_TIMEOUT_MIN: Duration = Duration::from_millis(100);
+
+/// Opens [`Wire`]s.
+#[derive(Debug)]
+pub(super) struct WireConnector {
+    stop: Stop,
+}
+
+/// A TCP connection, non-blocking underneath.
+#[derive(Debug)]
+pub(super) struct Wire {
+    stream: TcpStream,
+    buffers: LazyBuffers,
+    stop: Stop,
+    /// Why the receiver takes no more. Once set, what is left of the request is dropped and only the answer counts.
+    write_error: Option<io::Error>,
+}
+
+/// The end of the time that an operation has, and what ureq calls it.
+#[derive(Debug, Clone, Copy)]
+struct Deadline {
+    at: Option<Instant>,
+    reason: Timeout,
+}
+
+impl WireConnector {
+    pub fn new(stop: Stop) -> Self {
+        Self { stop }
+    }
+}
+
+impl<In: Transport> Connector<In> for WireConnector {
+    type Out = Either<In, Wire>;
+
+    fn connect(
+        &self,
+        details: &ConnectionDetails<'_>,
+        chained: Option<In>,
+    ) -> Result<Option<Self::Out>, Error> {
+        // What is there already is the tunnel through a proxy.
+        if let Some(tunnel) = chained {
+            return Ok(Some(Either::A(tunnel)));
+        }
+        let stream = connect(details)?;
+        stream.set_nodelay(true)?;
+        stream.set_nonblocking(true)?;
+        let config = details.config;
+        let buffers = LazyBuffers::new(config.input_buffer_size(), config.output_buffer_size());
+        Ok(Some(Either::B(Wire { stream, buffers, stop: self.stop.clone(), write_error: None })))
+    }
+}
+
+/// Tries the addresses in turn. Each but the last has half of the time that is left, so that one that does not answer,
+/// such as an IPv6 address without a route, leaves time for the next.
+fn connect(details: &ConnectionDetails<'_>) -> Result<TcpStream, Error> {
+    let deadline = Deadline::new(details.timeout);
+    let mut last_error = Error::ConnectionFailed;
+    let mut remaining = details.addrs.len();
+    for address in &details.addrs {
+        remaining -= 1;
+        let connected = match deadline.left() {
+            None => TcpStream::connect(address),
+            Some(left) if left.is_zero() => break,
+            Some(left) => {
+                let share = if remaining == 0 { left } else { left / 2 };
+                TcpStream::connect_timeout(address, share.max(CONNECT_TIMEOUT_MIN))
+            }
+        };
+        match connected {
+            Ok(stream) => return Ok(stream),
+            Err(error) if error.kind() == ErrorKind::TimedOut => last_error = Error::Timeout(deadline.reason),
+            Err(error) => last_error = error.into(),
+        }
+    }
+    Err(last_error)
+}
+
+impl Wire {
+    /// Waits until the connection is ready for `what`, or possibly for less: the caller tries again either way.
+    fn wait_for(&self, what: PollFlags, deadline: Deadline) -> Result<(), Error> {
+        let deadline = deadline.or_stopped(&self.stop);
+        let left = deadline.left();
+        if left.is_some_and(|left| left.is_zero()) {
+            return Err(Error::Timeout(deadline.reason));
+        }
+        let timeout = left.and_then(|left| Timespec::try_from(left).ok());
+        let stream = PollFd::new(&self.stream, what);
+        // Once stopped its descriptor is always ready, and would end every wait at once.
+        let polled = match self.stop.as_fd().filter(|_| !self.stop.is_stopped()) {
+            Some(stop) => {
+                poll(&mut [stream, PollFd::from_borrowed_fd(stop, PollFlags::IN)], timeout.as_ref())
+            }
+            None => poll(&mut [stream], timeout.as_ref()),
+        };
+        match polled {
+            Ok(_) | Err(Errno::INTR) => Ok(()),
+            Err(error) => Err(io::Error::from(error).into()),
+        }
+    }
+}
+
+impl Transport for Wire {
+    fn buffers(&mut self) -> &mut dyn Buffers {
+        &mut self.buffers
+    }
+
+    fn transmit_output(&mut self, amount: usize, timeout: NextTimeout) -> Result<(), Error> {
+        let deadline = Deadline::new(timeout.for_write());
+        let mut sent = 0;
+        while sent < amount && self.write_error.is_none() {
+            match (&self.stream).write(&self.buffers.output()[sent..amount]) {
+                Ok(count) => sent += count,
+                Err(error) => match error.kind() {
+                    ErrorKind::WouldBlock => self.wait_for(PollFlags::OUT, deadline)?,
+                    ErrorKind::Interrupted => {}
+                    ErrorKind::BrokenPipe | ErrorKind::ConnectionReset | ErrorKind::ConnectionAborted => {
+                        self.write_error = Some(error);
+                    }
+                    _ => return Err(error.into()),
+                },
+            }
+        }
+        Ok(())
+    }
+
+    fn await_input(&mut self, timeout: NextTimeout) -> Result<bool, Error> {
+        let deadline = Deadline::new(timeout.for_read());
+        loop {
+            let result = (&self.stream).read(self.buffers.input_append_buf());
+            match result {
+                Ok(0) => return self.write_error.take().map_or(Ok(false), |error| Err(error.into())),
+                Ok(count) => {
+                    self.buffers.input_appended(count);
+                    return Ok(true);
+                }
+                Err(error) => match error.kind() {
+                    ErrorKind::WouldBlock => self.wait_for(PollFlags::IN, deadline)?,
+                    ErrorKind::Interrupted => {}
+                    _ => return Err(error.into()),
+                },
+            }
+        }
+    }
+
+    /// An idle connection has nothing to be read: neither an end nor bytes that nobody asked for.
+    fn is_open(&mut self) -> bool {
+        let quiet = matches!(self.stream.peek(&mut [0]), Err(error) if error.kind() == ErrorKind::WouldBlock);
+        quiet && self.write_error.is_none()
+    }
+}
+
+impl Deadline {
+    fn new(timeout: NextTimeout) -> Self {
+        let at = match timeout.after {
+            Budget::Exact(left) => Instant::now().checked_add(left),
+            Budget::NotHappening => None,
+        };
+        Self { at, reason: timeout.reason }
+    }
+
+    /// The sooner one, if somebody has asked to stop.
+    fn or_stopped(self, stop: &Stop) -> Self {
+        let stopped = stop.stopped_at().map(|since| since + STOP_GRACE);
+        Self { at: self.at.into_iter().chain(stopped).min(), ..self }
+    }
+
+    fn left(self) -> Option<Duration> {
+        self.at.map(|at| at.saturating_duration_since(Instant::now()))
+    }
+}

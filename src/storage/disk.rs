@@ -1,0 +1,181 @@
+//! Real files, opened relative to a directory that was checked once.
+
+use std::fs::{File, TryLockError};
+use std::io;
+use std::os::fd::{AsFd, OwnedFd};
+use std::os::unix::fs::{FileExt, MetadataExt};
+use std::path::Path;
+
+use rustix::fs::{AtFlags, Mode, OFlags, StatxFlags};
+
+use super::{FileId, Open, Storage, StorageFile, UnsafeFile};
+
+const DIRECTORY_MODE: Mode = Mode::RWXU;
+const FILE_MODE: Mode = Mode::RUSR.union(Mode::WUSR);
+
+/// A directory of a file system.
+#[derive(Debug)]
+pub(crate) struct Disk {
+    directory: OwnedFd,
+}
+
+impl Disk {
+    /// Opens an existing directory; for a writer it must be its own.
+    pub fn open(path: &Path, writer: bool) -> io::Result<Self> {
+        let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
+        let directory = rustix::fs::open(path, flags, Mode::empty())?;
+        let owner = rustix::fs::fstat(&directory)?.st_uid;
+        if writer && owner != rustix::process::geteuid().as_raw() {
+            return Err(io::Error::other(UnsafeFile("the directory belongs to another user")));
+        }
+        Ok(Self { directory })
+    }
+
+    /// Makes a directory that only its owner can enter, whatever the umask says, and opens it.
+    pub fn create(path: &Path) -> io::Result<Self> {
+        match rustix::fs::mkdir(path, DIRECTORY_MODE) {
+            Ok(()) => sync_parent(path)?,
+            Err(rustix::io::Errno::EXIST) => {}
+            Err(error) => return Err(error.into()),
+        }
+        Self::open(path, true)
+    }
+}
+
+/// The new directory's name lives in its parent.
+fn sync_parent(path: &Path) -> io::Result<()> {
+    let parent = match path.parent() {
+        Some(parent) if !parent.as_os_str().is_empty() => parent,
+        _ => Path::new("."),
+    };
+    File::open(parent)?.sync_all()
+}
+
+impl Storage for Disk {
+    fn open(&self, name: &str, how: Open) -> io::Result<Box<dyn StorageFile>> {
+        // NONBLOCK: a FIFO in the place of a file must not make us wait. It has no effect on regular files.
+        let safe = OFlags::NOFOLLOW | OFlags::CLOEXEC | OFlags::NONBLOCK;
+        let flags = match how {
+            Open::Read => OFlags::RDONLY,
+            Open::Write => OFlags::RDWR,
+            Open::Create => OFlags::RDWR | OFlags::CREATE,
+            Open::CreateNew => OFlags::RDWR | OFlags::CREATE | OFlags::EXCL,
+        };
+        let opened = rustix::fs::openat(&self.directory, name, flags | safe, FILE_MODE);
+        let file = File::from(opened.map_err(|errno| match errno {
+            rustix::io::Errno::LOOP => io::Error::other(UnsafeFile("it is a symbolic link")),
+            rustix::io::Errno::ISDIR => io::Error::other(UnsafeFile("it is a directory")),
+            errno => errno.into(),
+        })?);
+        check(&file, how != Open::Read)?;
+        Ok(Box::new(file))
+    }
+
+    fn list(&self) -> io::Result<Vec<String>> {
+        let mut names = Vec::new();
+        for entry in rustix::fs::Dir::read_from(&self.directory)? {
+            let entry = entry?;
+            let name = entry.file_name();
+            if name != c"." && name != c".." {
+                names.push(name.to_string_lossy().into_owned());
+            }
+        }
+        Ok(names)
+    }
+
+    fn size(&self, name: &str) -> io::Result<u64> {
+        let stat = rustix::fs::statat(&self.directory, name, AtFlags::SYMLINK_NOFOLLOW)?;
+        Ok(u64::try_from(stat.st_size).unwrap_or(0))
+    }
+
+    fn rename(&self, from: &str, to: &str) -> io::Result<()> {
+        Ok(rustix::fs::renameat(&self.directory, from, &self.directory, to)?)
+    }
+
+    fn remove(&self, name: &str) -> io::Result<()> {
+        Ok(rustix::fs::unlinkat(&self.directory, name, AtFlags::empty())?)
+    }
+
+    fn sync_names(&self) -> io::Result<()> {
+        Ok(rustix::fs::fsync(&self.directory)?)
+    }
+
+    fn boot_id(&self) -> Option<String> {
+        // Linux, proc_sys_kernel(5): a UUID that is made anew at every boot.
+        let id = std::fs::read_to_string("/proc/sys/kernel/random/boot_id").ok()?;
+        Some(id.trim().to_owned()).filter(|id| !id.is_empty() && id.len() <= 64)
+    }
+}
+
+/// A regular file with one name, and for a writer: its own.
+fn check(file: &File, writer: bool) -> io::Result<()> {
+    let metadata = file.metadata()?;
+    let reason = if !metadata.is_file() {
+        "it is not a regular file"
+    } else if metadata.nlink() > 1 {
+        "it is a hard link: the same file has another name"
+    } else if writer && metadata.uid() != rustix::process::geteuid().as_raw() {
+        "it belongs to another user"
+    } else {
+        return Ok(());
+    };
+    Err(io::Error::other(UnsafeFile(reason)))
+}
+
+impl StorageFile for File {
+    fn read_at(&self, buffer: &mut [u8], offset: u64) -> io::Result<usize> {
+        FileExt::read_at(self, buffer, offset)
+    }
+
+    fn write_at(&self, bytes: &[u8], offset: u64) -> io::Result<usize> {
+        FileExt::write_at(self, bytes, offset)
+    }
+
+    fn len(&self) -> io::Result<u64> {
+        Ok(self.metadata()?.len())
+    }
+
+    fn set_len(&self, length: u64) -> io::Result<()> {
+        Self::set_len(self, length)
+    }
+
+    fn sync_data(&self) -> io::Result<()> {
+        Self::sync_data(self)
+    }
+
+    fn lock(&self) -> io::Result<()> {
+        loop {
+            match Self::lock(self) {
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                result => return result,
+            }
+        }
+    }
+
+    fn try_lock(&self) -> io::Result<bool> {
+        match Self::try_lock(self) {
+            Ok(()) => Ok(true),
+            Err(TryLockError::WouldBlock) => Ok(false),
+            Err(TryLockError::Error(error)) => Err(error),
+        }
+    }
+
+    fn unlock(&self) -> io::Result<()> {
+        Self::unlock(self)
+    }
+
+    fn id(&self) -> io::Result<FileId> {
+        let wanted = StatxFlags::INO | StatxFlags::BTIME;
+        match rustix::fs::statx(self.as_fd(), "", AtFlags::EMPTY_PATH, wanted) {
+            Ok(found) => {
+                let born = found.stx_btime;
+                let known = found.stx_mask & StatxFlags::BTIME.bits() != 0;
+                let born_ns =
+                    born.tv_sec.saturating_mul(1_000_000_000).saturating_add(i64::from(born.tv_nsec));
+                Ok(FileId { inode: found.stx_ino, born_ns: if known { born_ns } else { 0 } })
+            }
+            // A kernel or a sandbox without statx(2).
+            Err(_) => Ok(FileId { inode: self.metadata()?.ino(), born_ns: 0 }),
+        }
+    }
+}

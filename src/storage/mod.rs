@@ -1,0 +1,83 @@
+//! All file access goes through here.
+//!
+//! [`Storage`] is one directory, [`StorageFile`] one open file in it; together they are all that the journal asks of an
+//! operating system. [`disk`] has the real ones. What they must do after a crash is written down in docs/design.md,
+//! "Assumptions about the disk".
+//!
+//! [`Store`] and [`File`] are what the journal works with: they add the path to every error and take care of
+//! short reads and writes.
+
+pub(crate) mod disk;
+mod store;
+
+use std::fmt;
+use std::io;
+
+pub(crate) use self::store::{File, Store};
+
+/// How a file is opened.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Open {
+    /// For reading; it must exist.
+    Read,
+    /// For reading and writing; it must exist.
+    Write,
+    /// For reading and writing; made if it does not exist.
+    Create,
+    /// For reading and writing; it must not exist.
+    CreateNew,
+}
+
+/// Tells a file from its copy and from a later file of the same name.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+pub(crate) struct FileId {
+    /// The inode number.
+    pub inode: u64,
+    /// When the inode was made, in nanoseconds since the epoch; 0 where the file system does not say.
+    pub born_ns: i64,
+}
+
+/// One directory.
+pub(crate) trait Storage: fmt::Debug + Send + Sync {
+    /// Opens a regular file of ours; refuses links, devices, and files of others.
+    fn open(&self, name: &str, how: Open) -> io::Result<Box<dyn StorageFile>>;
+    /// The names of all entries, unordered.
+    fn list(&self) -> io::Result<Vec<String>>;
+    /// The size of a file in bytes, without opening it.
+    fn size(&self, name: &str) -> io::Result<u64>;
+    /// Replaces `to` by `from` in one step.
+    fn rename(&self, from: &str, to: &str) -> io::Result<()>;
+    /// Removes a name.
+    fn remove(&self, name: &str) -> io::Result<()>;
+    /// Makes names that were added, replaced or removed durable.
+    fn sync_names(&self) -> io::Result<()>;
+    /// Names this boot of the machine; none where that is unknown.
+    fn boot_id(&self) -> Option<String>;
+}
+
+/// One open file. Its locks are those of the open file, not of the process, and end with it.
+pub(crate) trait StorageFile: Send + Sync {
+    /// Reads at an offset; 0 at the end of the file.
+    fn read_at(&self, buffer: &mut [u8], offset: u64) -> io::Result<usize>;
+    /// Writes at an offset; may write less than asked.
+    fn write_at(&self, bytes: &[u8], offset: u64) -> io::Result<usize>;
+    /// The length in bytes.
+    fn len(&self) -> io::Result<u64>;
+    /// Cuts the file, or fills it with zeros.
+    fn set_len(&self, length: u64) -> io::Result<()>;
+    /// Makes content and length durable (fdatasync).
+    fn sync_data(&self) -> io::Result<()>;
+    /// Waits for the exclusive lock.
+    fn lock(&self) -> io::Result<()>;
+    /// Takes the exclusive lock if it is free.
+    fn try_lock(&self) -> io::Result<bool>;
+    /// Gives the lock back.
+    fn unlock(&self) -> io::Result<()>;
+    /// Which file this is.
+    fn id(&self) -> io::Result<FileId>;
+}
+
+/// Inside an [`io::Error`]: a file that must not be used. The text says why.
+#[derive(Debug, thiserror::Error)]
+#[error("{0}")]
+pub(crate) struct UnsafeFile(pub &'static str);
