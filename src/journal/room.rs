@@ -103,7 +103,14 @@ impl Space {
 
     /// Counts everything pending before `end` as evicted.
     pub fn evict_to(&mut self, end: Seq) -> Result<()> {
-        let state = self.cursor_file.update(|state| state.evict_to(end))?;
+        let mut state = self.cursor_file.update(|state| state.evict_to(end))?;
+        if state.undecided() > 0 {
+            // If nobody delivers, no answer will come: what was passed in flight is evicted.
+            let replay_lock = self.store.open(layout::REPLAY_LOCK, Open::Create)?;
+            if replay_lock.try_lock_for_good()? {
+                state = self.cursor_file.update(CursorState::trim)?;
+            }
+        }
         self.seen(&state)?;
         Ok(())
     }

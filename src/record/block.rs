@@ -62,6 +62,7 @@ impl Block {
         self.marks.len()
     }
 
+    #[cfg(test)]
     pub fn first(&self) -> Seq {
         self.first
     }

@@ -22,10 +22,13 @@ impl Backoff {
         bound.mul_f64(random.clamp(0.0, 1.0))
     }
 
+    /// The longest wait that a receiver may ask for, however short our own are.
+    const ASKED_MIN: Duration = Duration::from_secs(60);
+
     /// The wait if the receiver asked for one: never shorter than that. None if it asked for more than this run waits.
     pub fn wait_as_asked(&self, attempt: u32, random: f64, asked: Option<Duration>) -> Option<Duration> {
         let asked = asked.unwrap_or_default();
-        if asked > self.max {
+        if asked > self.max.max(Self::ASKED_MIN) {
             return None;
         }
         Some(asked.max(self.wait(attempt, random)))
@@ -52,5 +55,7 @@ mod tests {
         assert_eq!(asked(5), Some(Duration::from_secs(5)));
         assert_eq!(asked(0), Some(Duration::from_millis(500)));
         assert_eq!(asked(61), None);
+        let hasty = Backoff { base: Duration::ZERO, max: Duration::ZERO };
+        assert_eq!(hasty.wait_as_asked(1, 1.0, Some(Duration::from_secs(2))), Some(Duration::from_secs(2)));
     }
 }

@@ -54,7 +54,8 @@ pub struct ReplayOptions {
     pub retries: u32,
     /// The wait before the first repetition is drawn from zero to this; doubled each time. Default 1 s.
     pub backoff: Duration,
-    /// The longest wait; a receiver that asks for more ends the run. Default 60 s.
+    /// The longest wait of our own. Default 60 s. A receiver may ask for as long, and for 60 s in any case; if it asks for
+    /// more, the run ends.
     pub backoff_max: Duration,
     /// What happens to refused entries.
     pub on_refused: OnRefused,
