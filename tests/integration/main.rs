@@ -16,6 +16,7 @@ mod bad_input;
 mod completions;
 mod crash;
 mod damage;
+mod examples;
 mod exec;
 mod exit_codes;
 mod help;
