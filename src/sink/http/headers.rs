@@ -37,10 +37,10 @@ pub(super) fn check(headers: &[(String, String)], token: Option<&str>) -> Result
         }
         map.append(name, value);
     }
-    if let Some(token) = token {
-        if map.insert(AUTHORIZATION, bearer(token.trim())?).is_some() {
-            return Err(HttpSetupError::AuthorizationTwice);
-        }
+    if let Some(token) = token
+        && map.insert(AUTHORIZATION, bearer(token.trim())?).is_some()
+    {
+        return Err(HttpSetupError::AuthorizationTwice);
     }
     Ok(map)
 }
