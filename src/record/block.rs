@@ -1,6 +1,8 @@
 //! A block: whole records, encoded one after another, that are committed with one write and one sync.
 
-use super::{AFTER_CRC, BEFORE_CRC, BEFORE_DATA, BEFORE_SEQ, BEFORE_TIME, ENVELOPE_BYTES_MAX, Seq, Timestamp};
+use super::{
+    AFTER_CRC, BEFORE_CRC, BEFORE_DATA, BEFORE_SEQ, BEFORE_TIME, ENVELOPE_BYTES_MAX, Seq, Timestamp,
+};
 
 /// Where one record of a block lies, and which input line it came from.
 #[derive(Debug, Clone, Copy)]
@@ -89,6 +91,18 @@ impl Block {
         self.marks.get(index).map_or(self.bytes.len(), |mark| mark.start as usize)
     }
 
+    /// Drops the first `count` entries; those left keep their seqs.
+    pub fn drop_front(&mut self, count: usize) {
+        let gone = self.offset(count);
+        self.first = self.first.plus(count as u64);
+        self.bytes.drain(..gone);
+        self.marks.drain(..count);
+        for mark in &mut self.marks {
+            mark.start -= gone as u32;
+            mark.data -= gone as u32;
+        }
+    }
+
     /// Gives the entries other seqs, starting with `first`.
     pub fn renumber(&mut self, first: Seq) {
         if first == self.first {
@@ -148,7 +162,8 @@ mod tests {
 
     fn block(first: u64, payloads: &[&str]) -> Block {
         let mut block = Block::new();
-        block.restart(Seq::new(first).unwrap(), Timestamp::from_text(b"2026-11-22T18:10:00.123456Z").unwrap());
+        block
+            .restart(Seq::new(first).unwrap(), Timestamp::from_text(b"2026-11-22T18:10:00.123456Z").unwrap());
         for (index, payload) in payloads.iter().enumerate() {
             block.push(payload.as_bytes(), index as u64 + 1);
         }
@@ -171,6 +186,17 @@ mod tests {
         renumbered.renumber(Seq::new(998).unwrap());
         assert_eq!(renumbered.records(0, 3), block(998, &payloads).records(0, 3));
         assert_eq!(renumbered.line(2), 3);
+    }
+
+    #[test]
+    fn dropping_the_front_leaves_the_rest_as_it_was() {
+        let payloads = ["1", "\"two\"", "[3]"];
+        let mut rest = block(9, &payloads);
+        rest.drop_front(1);
+        assert_eq!(rest.records(0, 2), block(10, &payloads[1..]).records(0, 2));
+        assert_eq!((rest.first().get(), rest.line(0), rest.payload(1)), (10, 2, &b"[3]"[..]));
+        rest.drop_front(2);
+        assert!(rest.is_empty() && rest.first().get() == 12);
     }
 
     #[test]
