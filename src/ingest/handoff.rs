@@ -59,10 +59,11 @@ impl Parcel {
         self.rejected.push(rejected);
     }
 
-    /// The number of the first line that it has, good or bad.
-    pub fn first_line(&self) -> Option<u64> {
+    /// The number of the first line that it has, good or bad; 0 if it has none.
+    pub fn first_line(&self) -> u64 {
         let entry = (!self.block.is_empty()).then(|| self.block.line(0));
-        entry.into_iter().chain(self.rejected.first().map(|rejected| rejected.line)).min()
+        let rejected = self.rejected.first().map(|rejected| rejected.line);
+        entry.into_iter().chain(rejected).min().unwrap_or_default()
     }
 }
 
