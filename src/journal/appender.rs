@@ -113,7 +113,7 @@ impl Appender {
             if appender.all_dealt_with()? {
                 appender.rotate()?;
             }
-            appender.space.reclaim()
+            appender.space.reclaim().map(drop)
         })
     }
 
@@ -178,11 +178,25 @@ impl Appender {
             if count == 0 {
                 break;
             }
-            self.writer()?.write(block, taken, taken + count)?;
+            self.write_records(block, taken, taken + count)?;
             self.space.grew(block.records(taken, taken + count).len() as u64);
             taken += count;
         }
         Ok(taken)
+    }
+
+    /// Writes records; if the disk is full, what was dealt with makes room, once.
+    fn write_records(&mut self, block: &Block, from: usize, to: usize) -> Result<()> {
+        match self.writer()?.write(block, from, to) {
+            Err(error) if error.is_storage_full() => {
+                self.space.look()?;
+                if !self.space.reclaim()? {
+                    return Err(error);
+                }
+                self.writer()?.write(block, from, to)
+            }
+            result => result,
+        }
     }
 
     /// How many records from index `from` on can be written now; makes room and changes segments as needed.

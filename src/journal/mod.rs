@@ -10,7 +10,7 @@
 //! | `cursor` | what was dealt with, what is in flight, the counters |
 //! | `side_file`, `rejected`, `dead_letter`, `damaged` | what could not go the usual way |
 //! | `alert` | telling somebody that entries are being lost |
-//! | `stats`, `compact`, `verify` | inspection and upkeep |
+//! | `stats`, `compact`, `verify`, `repair` | inspection and upkeep |
 //!
 //! What each operation leaves behind when it is cut off: docs/design.md.
 
@@ -26,6 +26,7 @@ mod layout;
 mod lines;
 mod reader;
 mod rejected;
+mod repair;
 mod room;
 mod seek;
 mod segment_writer;
@@ -224,6 +225,17 @@ impl Journal {
     /// I/O errors, and what cannot be stepped over: a missing file, a damaged cursor.
     pub fn verify(&self, found: &mut dyn FnMut(&Finding)) -> Result<Verification> {
         verify::verify(self, found)
+    }
+
+    /// Makes a damaged journal usable again, and tells of each thing done. Nothing is deleted: unreadable files are renamed,
+    /// and damaged or missing entries put on the record in `damaged.jsonl`. Done again, it does nothing more.
+    ///
+    /// Where the cursor is lost, everything that is still there becomes pending and is delivered again.
+    ///
+    /// # Errors
+    /// I/O errors, [`Error::Busy`] while another process delivers, and what cannot be repaired: no segment file at all.
+    pub fn repair(path: &Path, told: &mut dyn FnMut(&str)) -> Result<Self> {
+        repair::repair(path, told)
     }
 
     /// Entries that a sink refused for good.

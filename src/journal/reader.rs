@@ -7,7 +7,7 @@ use std::path::PathBuf;
 
 use super::cursor::CursorFile;
 use super::lines::Lines;
-use super::{layout, seek, segments};
+use super::{damaged, layout, seek, segments};
 use crate::error::{Error, Result};
 use crate::record::{Record, Seq, Timestamp, decode};
 use crate::storage::{Open, Store};
@@ -64,6 +64,8 @@ pub struct Reader {
     until: Option<Seq>,
     /// Where a run of bytes that are no records began.
     bad_from: Option<u64>,
+    /// A missing file is damage too, not an error.
+    tolerant: bool,
     /// Whether an entry of this segment was seen, so that an older one after it is out of place.
     started: bool,
 }
@@ -71,6 +73,15 @@ pub struct Reader {
 impl Reader {
     /// Entries from `from` on, or from the oldest that is still there.
     pub(crate) fn open(store: &Store, from: Seq, until: Option<Seq>) -> Result<Self> {
+        Self::open_as(store, from, until, false)
+    }
+
+    /// The same, but where a file is missing there is damage, not an error.
+    pub(crate) fn open_tolerant(store: &Store, from: Seq, until: Option<Seq>) -> Result<Self> {
+        Self::open_as(store, from, until, true)
+    }
+
+    fn open_as(store: &Store, from: Seq, until: Option<Seq>, tolerant: bool) -> Result<Self> {
         loop {
             let all = segments::list(store)?;
             let Some(oldest) = all.first().copied() else {
@@ -81,17 +92,19 @@ impl Reader {
             let Some(file) = store.open_if_there(&layout::segment_name(segment), Open::Read)? else {
                 continue;
             };
-            if segment > from {
-                check_dealt_with(store, from, segment)?;
-            }
+            let expected = match segment > from {
+                true => go_on_from(store, from, segment, tolerant)?,
+                false => from,
+            };
             let offset = seek::offset_of(&file, from)?;
             return Ok(Self {
                 store: store.clone(),
                 segment,
                 lines: Lines::new(file, offset, READ_BYTES),
-                expected: from.max(segment),
+                expected,
                 until,
                 bad_from: None,
+                tolerant,
                 started: false,
             });
         }
@@ -204,7 +217,11 @@ impl Reader {
             return Ok(Next::Damaged(self.damage(length, following)));
         }
         if following > self.expected {
-            check_dealt_with(&self.store, self.expected, following)?;
+            let expected = go_on_from(&self.store, self.expected, following, self.tolerant)?;
+            if expected < following {
+                self.expected = expected;
+                return Ok(Next::Damaged(self.damage(length, following)));
+            }
         }
         let Some(file) = self.store.open_if_there(&layout::segment_name(following), Open::Read)? else {
             return Ok(Next::Opened);
@@ -246,13 +263,17 @@ enum Next {
     None,
 }
 
-/// That no file holds entries `from..next` is in order only if they were dealt with.
-fn check_dealt_with(store: &Store, from: Seq, next: Seq) -> Result<()> {
+/// Where reading goes on if no file holds entries `from..next`: at `next` if they were dealt with, at the first that was
+/// not if it is on the record that they are gone. Otherwise a file is missing.
+fn go_on_from(store: &Store, from: Seq, next: Seq, tolerant: bool) -> Result<Seq> {
     let cursor = CursorFile::open(store, Open::Read)?.load()?.cursor;
     if next <= cursor {
-        return Ok(());
+        return Ok(next);
     }
     let first = from.max(cursor);
+    if tolerant || damaged::is_gap_on_record(store, first)? {
+        return Ok(first);
+    }
     // One before `next`, which is greater than `first`.
     let last = first.plus(next.since(first) - 1);
     Err(Error::MissingSegment { path: store.path().to_owned(), first, last })

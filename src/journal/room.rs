@@ -89,8 +89,8 @@ impl Space {
         check_cursor(&self.store, &state, next)
     }
 
-    /// Unlinks the segments in which nothing is pending, oldest first.
-    pub fn reclaim(&mut self) -> Result<()> {
+    /// Unlinks the segments in which nothing is pending, oldest first. Says whether there were any.
+    pub fn reclaim(&mut self) -> Result<bool> {
         let cursor = self.cursor()?;
         let count = segments::dealt_with(&self.segments, cursor);
         for segment in self.segments.drain(..count) {
@@ -100,7 +100,7 @@ impl Space {
             self.store.sync_names()?;
             self.look()?;
         }
-        Ok(())
+        Ok(count > 0)
     }
 
     /// Evicts what is pending in the oldest segment, and unlinks it.
