@@ -71,10 +71,12 @@ fn tell(report: &IngestReport, journal: &Journal, voice: Voice) {
     let IngestReport { accepted, rejected, .. } = report;
     let directory = journal.path().display();
     if *rejected > 0 {
-        voice.problem(format_args!("{rejected} lines were set aside in {directory}/rejected.jsonl"));
+        let lines = values::counted(*rejected, "line");
+        voice.problem(format_args!("{lines} set aside in {directory}/rejected.jsonl"));
     }
     if voice.verbose {
-        voice.remark(format_args!("{accepted} entries are durable in {directory}"));
+        let entries = values::counted(*accepted, "entry");
+        voice.remark(format_args!("{entries} added to {directory}"));
     }
 }
 

@@ -88,7 +88,7 @@ struct Printer {
 impl Printer {
     fn print(&mut self, mut reader: Reader, interrupted: Option<&Receiver<()>>) -> anyhow::Result<()> {
         while self.left > 0 {
-            match reader.next()? {
+            match reader.read()? {
                 Some(Item::Entry(record)) if record.seq.get() > self.last => break,
                 Some(Item::Entry(record)) => self.entry(&record)?,
                 Some(Item::Damaged(damage)) if damage.first.get() > self.last => break,

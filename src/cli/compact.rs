@@ -33,5 +33,6 @@ pub fn run(args: &CompactArgs, global: &GlobalArgs, voice: Voice) -> anyhow::Res
 
 fn describe(compaction: &Compaction) -> String {
     let Compaction { segments, entries, bytes, .. } = compaction;
-    format!("{}: {segments} segments with {entries} entries", values::human_size(*bytes))
+    let (segments, entries) = (values::counted(*segments, "segment"), values::counted(*entries, "entry"));
+    format!("{}: {segments} with {entries}", values::human_size(*bytes))
 }

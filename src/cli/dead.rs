@@ -42,8 +42,9 @@ pub fn run(args: &DeadArgs, global: &GlobalArgs) -> anyhow::Result<ExitCode> {
     let path = JournalPath::of(global)?;
     let journal = Journal::open_read_only(path.as_path())?;
     let mut output = Output::open()?;
-    let mut letters = journal.dead_letters()?;
-    while let Some((letter, line)) = letters.next()? {
+    let letters = journal.dead_letters()?;
+    for letter in letters {
+        let (letter, line) = letter?;
         match list.format {
             Format::Json => output.line(line.trim_ascii_end())?,
             Format::Text => output.write(describe(&letter))?,

@@ -177,7 +177,7 @@ fn environment(roff: &mut Roff, command: &Command, text: &PageText) {
         roff.control("TP", []);
         roff.text([bold(env.to_string_lossy())]);
         let switch = matches!(arg.get_action(), ArgAction::SetTrue);
-        let means = if switch { "1 or true means" } else { "the value of" };
+        let means = if switch { "1 or true means" } else { "The value of" };
         roff.text([roman(format!("{means} ")), bold(format!("--{long}")), roman(".")]);
     }
     for (name, meaning) in text.environment {

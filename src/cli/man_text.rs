@@ -43,6 +43,10 @@ const DEFAULT_JOURNAL: (&str, &str) = (
     "XDG_STATE_HOME",
     "Where the journal is if none is named: in edgesync/journal below it. ~/.local/state if unset.",
 );
+const PROXY: (&str, &str) = (
+    "HTTPS_PROXY, HTTP_PROXY, ALL_PROXY, NO_PROXY",
+    "The proxy to go through, and the hosts that need none, as other programs have them.",
+);
 const COLOUR: (&str, &str) =
     ("NO_COLOR", "If set, messages have no colour. They have none outside a terminal either.");
 
@@ -194,7 +198,7 @@ pub const REPLAY: PageText = PageText {
                 ),
                 Term(
                     "Edgesync-Prev-Seq",
-                    "The last seq delivered before this batch. Entries between it and FIRST will not come.",
+                    "The last seq delivered before this batch; 0 if none was. Entries between it and FIRST will not come.",
                 ),
                 Text("Redirects are never followed. At most 64 KiB of an answer are read."),
             ],
@@ -229,15 +233,15 @@ pub const REPLAY: PageText = PageText {
                     "EDGESYNC_FIRST_SEQ, EDGESYNC_LAST_SEQ, EDGESYNC_COUNT",
                     "The seqs of the batch, and how many they are.",
                 ),
-                Term("EDGESYNC_PREV_SEQ", "The last seq delivered before this batch."),
+                Term("EDGESYNC_PREV_SEQ", "The last seq delivered before this batch; 0 if none was."),
                 Term("EDGESYNC_ATTEMPT", "1 for the first attempt, 2 for the second, and so on."),
-                Term("EDGESYNC_IDEMPOTENCY_KEY", "As over HTTP."),
+                Term("EDGESYNC_IDEMPOTENCY_KEY", "The same key, without the quotes."),
             ],
         ),
         (
             "SIGNALS",
             &[Text(
-                "On SIGINT, SIGTERM or SIGHUP the batch that is under way has 2 seconds to end; a second signal ends replay at once. Either way the journal is sound, and the next run goes on from there.",
+                "On SIGINT, SIGTERM or SIGHUP the batch that is under way has about 2 seconds to end; a second signal ends replay at once. Either way the journal is sound, and the next run goes on from there.",
             )],
         ),
     ],
@@ -246,6 +250,7 @@ pub const REPLAY: PageText = PageText {
             "EDGESYNC_TOKEN",
             "The bearer token itself, if --token-file names none. There is no option for it: other users can see a command line.",
         ),
+        PROXY,
         DEFAULT_JOURNAL,
         COLOUR,
     ],

@@ -285,6 +285,11 @@ impl Tally {
         Self { delivered, dead_lettered, damaged, evicted, remaining, reason }
     }
 
+    fn is_empty(&self) -> bool {
+        self.reason.is_none()
+            && self.delivered + self.dead_lettered + self.damaged + self.evicted + self.remaining == 0
+    }
+
     fn code(&self) -> ExitCode {
         let drained = self.reason.is_none() || self.remaining == 0;
         let end = match (drained, self.delivered) {
@@ -299,6 +304,9 @@ impl Tally {
 
 impl fmt::Display for Tally {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.is_empty() {
+            return out.write_str("nothing was pending");
+        }
         write!(out, "delivered {}", self.delivered)?;
         let terms = [
             ("dead-lettered", self.dead_lettered),
@@ -359,7 +367,8 @@ mod tests {
             tally(1200, 1, 0, 300, Some("connection refused")).to_string(),
             "delivered 1200, dead-lettered 1, 300 still wait: connection refused"
         );
-        assert_eq!(tally(0, 0, 0, 0, None).to_string(), "delivered 0");
+        assert_eq!(tally(0, 0, 0, 1, Some("HTTP 503")).to_string(), "delivered 0, 1 still waits: HTTP 503");
+        assert_eq!(tally(0, 0, 0, 0, None).to_string(), "nothing was pending");
     }
 
     fn parse(words: &[&str]) -> ReplayArgs {

@@ -28,6 +28,13 @@ impl Usage {
     }
 }
 
+/// What a message is.
+#[derive(Clone, Copy)]
+enum Style {
+    Problem,
+    Remark,
+}
+
 /// How much to say.
 #[derive(Debug, Clone, Copy)]
 pub struct Voice {
@@ -39,14 +46,14 @@ impl Voice {
     /// Something went wrong that does not end the run.
     pub fn problem(self, text: impl Display) {
         if !self.quiet {
-            write(text, None);
+            write(Style::Problem, text, None);
         }
     }
 
     /// How it went: for a person who is watching, or who asked. Not for cron, which mails whatever is printed.
     pub fn remark(self, text: impl Display) {
         if self.verbose || (!self.quiet && io::stderr().is_terminal()) {
-            write(text, None);
+            write(Style::Remark, text, None);
         }
     }
 
@@ -63,7 +70,7 @@ pub fn fatal(error: &anyhow::Error) -> ExitCode {
     {
         return ExitCode::Done;
     }
-    write(one_line(error), hint_of(error).as_deref());
+    write(Style::Problem, one_line(error), hint_of(error).as_deref());
     code_of(error)
 }
 
@@ -98,9 +105,14 @@ fn one_line(error: &anyhow::Error) -> String {
     line
 }
 
-fn write(text: impl Display, hint: Option<&str>) {
-    let (bold, dim, plain) = if colour() { ("\x1b[1;31m", "\x1b[36m", "\x1b[0m") } else { ("", "", "") };
-    let mut message = format!("{bold}edgesync:{plain} {text}\n");
+/// Bold red for what went wrong, bold for the rest; only on a terminal.
+fn write(style: Style, text: impl Display, hint: Option<&str>) {
+    let name = match style {
+        Style::Problem => "\x1b[1;31m",
+        Style::Remark => "\x1b[1m",
+    };
+    let (name, dim, plain) = if colour() { (name, "\x1b[36m", "\x1b[0m") } else { ("", "", "") };
+    let mut message = format!("{name}edgesync:{plain} {text}\n");
     if let Some(hint) = hint {
         message.push_str(&format!("  {dim}hint:{plain} {hint}\n"));
     }

@@ -8,7 +8,7 @@ use edgesync::{Config, Stats};
 use uuid::Uuid;
 
 use super::limits;
-use super::values::{human_duration, human_size};
+use super::values::{counted, human_duration, human_size};
 
 /// For people. The entries are shown as the sum that promise 4 makes: what was written is all accounted for.
 pub fn text(path: &Path, config: &Config, stats: &Stats) -> String {
@@ -33,8 +33,11 @@ pub fn text(path: &Path, config: &Config, stats: &Stats) -> String {
     row("eviction rate", percent(stats.eviction_rate));
     row("rejected lines", stats.rejected_lines.to_string());
     row("cursor", format!("{} (next seq is {})", stats.cursor, stats.next_seq));
-    row("disk use", format!("{} in {} segments", human_size(stats.bytes), stats.segments));
-    row("disk wear", format!("{} written, {} syncs", human_size(stats.bytes_written), stats.syncs));
+    row("disk use", format!("{} in {}", human_size(stats.bytes), counted(stats.segments, "segment")));
+    row(
+        "disk wear",
+        format!("{} written, {}", human_size(stats.bytes_written), counted(stats.syncs, "sync")),
+    );
     text.lines().map(|line| line.trim_end().to_owned() + "\n").collect()
 }
 

@@ -6,7 +6,7 @@ use edgesync::SyncPolicy;
 use jiff::{SignedDuration, Span, SpanRelativeTo};
 
 /// The most that a line or a batch may have: both are held in memory whole.
-const MEMORY_BYTES_MAX: usize = 512 << 20;
+const MEMORY_BYTES_MAX: usize = 64 << 20;
 
 const UNITS: [(&str, u64); 9] = [
     ("B", 1),
@@ -49,7 +49,7 @@ pub fn size_above_zero(text: &str) -> Result<u64, String> {
 /// A size of something that is held in memory, not 0.
 pub fn memory_size(text: &str) -> Result<usize, String> {
     let bytes = usize::try_from(size_above_zero(text)?).ok().filter(|bytes| *bytes <= MEMORY_BYTES_MAX);
-    bytes.ok_or_else(|| "too large; 512MiB is the most".into())
+    bytes.ok_or_else(|| "too large; 64MiB is the most".into())
 }
 
 /// A count.
@@ -111,6 +111,15 @@ pub fn human_size(bytes: u64) -> String {
     format!("{value:.1} {}", units[unit])
 }
 
+/// A number of things: `1 entry`, `2 entries`.
+pub fn counted(number: u64, thing: &str) -> String {
+    match (number, thing.strip_suffix('y')) {
+        (1, _) => format!("1 {thing}"),
+        (_, Some(stem)) => format!("{number} {stem}ies"),
+        (_, None) => format!("{number} {thing}s"),
+    }
+}
+
 /// A duration for people, at most its two largest units: `850ms`, `3m 20s`, `2d 4h`.
 pub fn human_duration(duration: Duration) -> String {
     let seconds = duration.as_secs();
@@ -163,7 +172,7 @@ mod tests {
         }
         assert!(size("18446744073709551615KiB").unwrap_err().contains("more than"));
         assert!(size_above_zero("0MiB").unwrap_err().contains("too small"));
-        assert!(memory_size("513MiB").unwrap_err().contains("512MiB"));
+        assert!(memory_size("65MiB").unwrap_err().contains("64MiB"));
     }
 
     #[test]
@@ -201,6 +210,12 @@ mod tests {
         for text in ["", "sometimes", "interval", "interval=", "interval=0s", "interval=5"] {
             assert!(sync_policy(text).is_err(), "{text}");
         }
+    }
+
+    #[test]
+    fn one_thing_is_not_things() {
+        assert_eq!((counted(1, "entry"), counted(0, "entry")), ("1 entry".into(), "0 entries".into()));
+        assert_eq!((counted(1, "line"), counted(2, "line")), ("1 line".into(), "2 lines".into()));
     }
 
     #[test]

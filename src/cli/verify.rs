@@ -22,15 +22,16 @@ pub fn run(global: &GlobalArgs, voice: Voice) -> anyhow::Result<ExitCode> {
     unwritten.map_or(Ok(()), Err)?;
     output.flush()?;
     let read = format!(
-        "{}: read {} entries in {} segments, {} of payload",
+        "{}: read {} in {}, {} of payload",
         journal.path().display(),
-        result.entries,
-        result.segments,
+        values::counted(result.entries, "entry"),
+        values::counted(result.segments, "segment"),
         values::human_size(result.payload_bytes)
     );
     if result.damaged_places > 0 {
-        let (places, entries) = (result.damaged_places, result.damaged_entries);
-        voice.problem(format_args!("{read}; {places} damaged places, {entries} entries lost in them"));
+        let places = values::counted(result.damaged_places, "damaged place");
+        let entries = values::counted(result.damaged_entries, "entry");
+        voice.problem(format_args!("{read}; {places}, {entries} lost"));
         return Ok(ExitCode::Unsound);
     }
     voice.remark(format_args!("{read}; all sound"));

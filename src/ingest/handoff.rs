@@ -37,7 +37,8 @@ impl Parcel {
     }
 
     fn restart(&mut self, first: Seq) {
-        if self.block.len() > 2 * BLOCK_BYTES_MAX {
+        // What one huge record took is not kept for those after it.
+        if self.block.capacity() > 2 * BLOCK_BYTES_MAX {
             self.block = Block::new();
         }
         self.block.restart(first, Timestamp::now());
@@ -59,10 +60,11 @@ impl Parcel {
         self.rejected.push(rejected);
     }
 
-    /// The number of the first line that it has, good or bad.
-    pub fn first_line(&self) -> Option<u64> {
+    /// The number of the first line that it has, good or bad; 0 if it has none.
+    pub fn first_line(&self) -> u64 {
         let entry = (!self.block.is_empty()).then(|| self.block.line(0));
-        entry.into_iter().chain(self.rejected.first().map(|rejected| rejected.line)).min()
+        let rejected = self.rejected.first().map(|rejected| rejected.line);
+        entry.into_iter().chain(rejected).min().unwrap_or_default()
     }
 }
 
@@ -263,6 +265,15 @@ mod tests {
         push(&handoff, b"2", 2);
         assert_eq!(written(&handoff).block.count(), 1);
         assert_eq!(written(&handoff).block.line(0), 2);
+    }
+
+    #[test]
+    fn the_memory_of_a_huge_record_is_given_back() {
+        let mut parcel = Parcel::new();
+        parcel.block.push(&vec![b'1'; 9 << 20], 1);
+        parcel.block.drop_front(1);
+        parcel.restart(Seq::FIRST);
+        assert!(parcel.block.capacity() <= 2 * BLOCK_BYTES_MAX);
     }
 
     #[test]

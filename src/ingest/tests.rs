@@ -421,6 +421,21 @@ fn a_failed_commit_ends_the_run_at_once_and_names_the_first_line_that_is_not_saf
 }
 
 #[test]
+fn when_a_commit_fails_what_was_written_before_is_still_synced() {
+    let mut run = Run::new().sync(SyncPolicy::Interval(Duration::from_secs(3600))).tee(false);
+    run.journal.fails_at = Some(2);
+    let fed = run.fed(|mut pipe, commits, _| {
+        pipe.write_all(b"1\n").unwrap();
+        commits.recv().unwrap();
+        pipe.write_all(b"2\n").unwrap();
+        pipe
+    });
+    assert!(fed.is_err());
+    assert_eq!(run.events()[1..], [Event::Synced, Event::Passed("1\n".into())]);
+    assert_eq!(run.told, ["line 2 and those after it were not taken"]);
+}
+
+#[test]
 fn a_failed_sync_names_the_first_line_since_the_last_one() {
     let mut run = Run::new().sync(SyncPolicy::Interval(Duration::from_secs(3600)));
     run.journal.sync_fails = true;

@@ -143,7 +143,7 @@ impl<'a, C: Committer> Writer<'a, C> {
         let first_line = block.line(0);
         let durability = if self.sync == SyncPolicy::Always { Durability::Sync } else { Durability::NoSync };
         let committed = self.committer.commit(block, durability);
-        let taken = self.or_tell(committed, Some(first_line))?.min(block.count());
+        let taken = self.or_tell(committed, first_line)?.min(block.count());
         if taken == 0 {
             return Ok(0);
         }
@@ -184,14 +184,15 @@ impl<'a, C: Committer> Writer<'a, C> {
         }
     }
 
-    /// Syncs what `--sync interval` has left unsynced, and acknowledges it.
+    /// Syncs what `--sync interval` has left unsynced, and acknowledges it. A sync that failed is never tried again: the
+    /// system may say yes the second time although the bytes are gone.
     fn sync(&mut self) -> Result<()> {
-        if self.unsynced.is_some() {
-            let synced = self.committer.sync();
-            self.or_tell(synced, None)?;
-            self.unsynced = None;
-            self.acknowledge();
+        let Some(unsynced) = self.unsynced.take() else { return Ok(()) };
+        if let Err(error) = self.committer.sync() {
+            (self.notice)(Notice::Failed { line: unsynced.first_line });
+            return Err(error);
         }
+        self.acknowledge();
         Ok(())
     }
 
@@ -201,13 +202,11 @@ impl<'a, C: Committer> Writer<'a, C> {
         }
     }
 
-    /// On an error names the first line that is not known to be safe, at the latest `line`.
-    fn or_tell<T>(&mut self, result: Result<T>, line: Option<u64>) -> Result<T> {
-        if result.is_err() {
-            let unsynced = self.unsynced.map(|unsynced| unsynced.first_line);
-            if let Some(line) = unsynced.into_iter().chain(line).min() {
-                (self.notice)(Notice::Failed { line });
-            }
+    /// After a failed write, saves what was written before if that is still possible, and names the first line
+    /// that is not safe.
+    fn or_tell<T>(&mut self, result: Result<T>, line: u64) -> Result<T> {
+        if result.is_err() && self.sync().is_ok() {
+            (self.notice)(Notice::Failed { line });
         }
         result
     }

@@ -56,16 +56,21 @@ impl DeadLetters {
         SideLines::open(store, layout::DEAD_LETTER).map(Self)
     }
 
-    /// The next dead letter, with the line that it stands on.
-    ///
-    /// # Errors
-    /// I/O errors.
-    pub fn next(&mut self) -> Result<Option<(DeadLetter, Vec<u8>)>> {
+    fn read(&mut self) -> Result<Option<(DeadLetter, Vec<u8>)>> {
         while let Some(line) = self.0.next()? {
             if let Some(letter) = side_file::parse(&line) {
                 return Ok(Some((letter, line)));
             }
         }
         Ok(None)
+    }
+}
+
+/// Each dead letter, with the line that it stands on.
+impl Iterator for DeadLetters {
+    type Item = Result<(DeadLetter, Vec<u8>)>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        self.read().transpose()
     }
 }

@@ -118,7 +118,7 @@ impl Reader {
     ///
     /// # Errors
     /// I/O errors, and [`Error::MissingSegment`] where a whole file is gone.
-    pub fn next(&mut self) -> Result<Option<Item<'_>>> {
+    pub fn read(&mut self) -> Result<Option<Item<'_>>> {
         loop {
             if self.until.is_some_and(|until| self.expected >= until) {
                 return Ok(None);

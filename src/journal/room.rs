@@ -130,7 +130,7 @@ impl Space {
         let cursor = self.cursor()?;
         let mut reader = Reader::open(&self.store, cursor, Some(durable))?;
         let mut end = cursor;
-        while let Some(item) = reader.next()? {
+        while let Some(item) = reader.read()? {
             match item {
                 Item::Entry(record) if record.at.age().is_some_and(|old| old > age) => {
                     end = record.seq.next()

@@ -97,7 +97,7 @@ fn oldest_age_s(journal: &Journal, cursor: Seq, next: Seq) -> Result<Option<f64>
     let mut reader = Reader::open(journal.store(), cursor, None)?;
     // A damaged entry has no time; the one after it is good enough, and one look further bounds the cost.
     for _ in 0..2 {
-        if let Some(Item::Entry(record)) = reader.next()? {
+        if let Some(Item::Entry(record)) = reader.read()? {
             return Ok(record.at.age().map(|age| age.as_secs_f64()));
         }
     }

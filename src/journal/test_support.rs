@@ -9,7 +9,7 @@ use crate::storage::Store;
 use crate::storage::disk::Disk;
 
 pub(crate) struct Scratch {
-    pub directory: tempfile::TempDir,
+    _directory: tempfile::TempDir,
     pub store: Store,
 }
 
@@ -18,7 +18,7 @@ impl Scratch {
         let directory = tempfile::tempdir().unwrap();
         let disk = Disk::open(directory.path(), true).unwrap();
         let store = Store::new(directory.path(), Arc::new(disk));
-        Self { directory, store }
+        Self { _directory: directory, store }
     }
 }
 

@@ -14,7 +14,7 @@ fn segment_path(fixture: &Fixture, first: u64) -> PathBuf {
 fn read(journal: &Journal, from: u64) -> Vec<String> {
     let mut reader = journal.reader(seq(from)).unwrap();
     let mut found = Vec::new();
-    while let Some(item) = reader.next().unwrap() {
+    while let Some(item) = reader.read().unwrap() {
         found.push(match item {
             Item::Entry(record) => String::from_utf8(record.payload.to_vec()).unwrap(),
             Item::Damaged(damage) => format!("damaged {}+{}", damage.first, damage.entries),
@@ -136,7 +136,7 @@ fn a_missing_middle_segment_is_an_error_and_changes_nothing() {
     fs::remove_file(segment_path(&fixture, all[2].get())).unwrap();
     let mut reader = journal.reader(seq(1)).unwrap();
     let error = loop {
-        match reader.next() {
+        match reader.read() {
             Ok(Some(Item::Entry(_))) => {}
             other => break other.unwrap_err(),
         }

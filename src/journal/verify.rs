@@ -71,7 +71,7 @@ pub(crate) fn verify(journal: &Journal, found: &mut dyn FnMut(&Finding)) -> Resu
     let mut verification =
         Verification { segments: segments::list(store)?.len() as u64, ..Verification::default() };
     let mut reader = Reader::open(store, Seq::FIRST, Some(tail.next))?;
-    while let Some(item) = reader.next()? {
+    while let Some(item) = reader.read()? {
         match item {
             Item::Entry(record) => {
                 verification.entries += 1;

@@ -48,7 +48,7 @@ impl Batcher {
         self.start(self.limits.body);
         let mut range: Option<(Seq, Seq)> = None;
         while range.is_none_or(|(first, last)| last.since(first) + 1 < self.limits.entries) {
-            let Some(item) = reader.next()? else { break };
+            let Some(item) = reader.read()? else { break };
             let record = match item {
                 Item::Entry(record) => record,
                 Item::Damaged(damage) if range.is_none() => return Ok(Filled::Damaged(damage)),
@@ -82,7 +82,7 @@ impl Batcher {
         self.start(batch.body);
         let mut wanted = batch.first;
         while wanted <= batch.last {
-            match reader.next()? {
+            match reader.read()? {
                 Some(Item::Entry(record)) if record.seq == wanted => self.builder.push(&record),
                 _ => return Ok(None),
             }

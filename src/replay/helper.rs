@@ -38,7 +38,7 @@ impl Helper {
         reason = "the thread lives as long as the helper; if it panicked, so do we"
     )]
     pub fn prepare(&self, ledger: Box<Ledger>) {
-        self.jobs.send(ledger).ok().expect("the helper thread is there");
+        self.jobs.send(ledger).map_err(|_| ()).expect("the helper thread is there");
     }
 
     /// The ledger again, and what it prepared.

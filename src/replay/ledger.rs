@@ -146,7 +146,7 @@ impl Ledger {
     /// Keeps the entry as a dead letter and moves past it.
     pub fn dead_letter(&mut self, seq: Seq, status: u16, reason: &str) -> Result<()> {
         let mut reader = Reader::open(self.journal.store(), seq, Some(seq.next()))?;
-        match reader.next()? {
+        match reader.read()? {
             Some(Item::Entry(record)) => {
                 keep_dead_letter(self.journal.store(), &record, status, reason)?;
                 self.step(|state| state.dead_lettered(seq))

@@ -28,7 +28,7 @@ impl Narrowing {
             self.parts.push((first, last));
             return;
         }
-        let half = (last.since(first) + 1) / 2;
+        let half = last.since(first).div_ceil(2);
         let second = first.plus(half);
         self.parts.push((second, last));
         self.parts.push((first, first.plus(half - 1)));

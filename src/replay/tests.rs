@@ -8,11 +8,13 @@ use crate::journal::Settings;
 use crate::journal::test_support::{Fixture, append};
 use crate::sink::{Batch, Outcome};
 
+type Answer = dyn Fn(&Batch, usize) -> Outcome + Send + Sync;
+
 /// Answers as a function says, and remembers what it was sent.
 #[derive(Clone)]
 struct Script {
     sent: Arc<Mutex<Vec<Batch>>>,
-    answer: Arc<dyn Fn(&Batch, usize) -> Outcome + Send + Sync>,
+    answer: Arc<Answer>,
 }
 
 impl Script {
@@ -127,9 +129,9 @@ fn refused_entries_become_dead_letters_and_nothing_overtakes_them() {
     let script = Script::refusing(&[1, 7, 8, 9, 30, 60]);
     let report = run(&journal, &script, &options(20));
     assert_eq!((report.delivered, report.dead_lettered, report.remaining), (54, 6, 0));
-    let mut letters = journal.dead_letters().unwrap();
     let mut dead = Vec::new();
-    while let Some((letter, _)) = letters.next().unwrap() {
+    for letter in journal.dead_letters().unwrap() {
+        let (letter, _) = letter.unwrap();
         assert_eq!(letter.data.get(), letter.seq.to_string());
         dead.push(letter.seq.get());
     }

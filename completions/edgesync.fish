@@ -1,0 +1,136 @@
+# Print an optspec for argparse to handle cmd's options that are independent of any subcommand.
+function __fish_edgesync_global_optspecs
+    string join \n j/journal= q/quiet v/verbose h/help V/version
+end
+
+function __fish_edgesync_needs_command
+    # Figure out if the current invocation already has a command.
+    set -l cmd (commandline -opc)
+    set -e cmd[1]
+    argparse -s (__fish_edgesync_global_optspecs) -- $cmd 2>/dev/null
+    or return
+    if set -q argv[1]
+        # Also print the command, so this can be used to figure out what it is.
+        echo $argv[1]
+        return 1
+    end
+    return 0
+end
+
+function __fish_edgesync_using_subcommand
+    set -l cmd (__fish_edgesync_needs_command)
+    test -z "$cmd"
+    and return 1
+    contains -- $cmd[1] $argv
+end
+
+complete -c edgesync -n "__fish_edgesync_needs_command" -s j -l journal -d 'The journal\'s directory [default: $XDG_STATE_HOME/edgesync/journal]' -r -f -a "(__fish_complete_directories)"
+complete -c edgesync -n "__fish_edgesync_needs_command" -s q -l quiet -d 'Print no remarks and no progress; only an error that ends the run'
+complete -c edgesync -n "__fish_edgesync_needs_command" -s v -l verbose -d 'Say how it went, even if nobody is watching'
+complete -c edgesync -n "__fish_edgesync_needs_command" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c edgesync -n "__fish_edgesync_needs_command" -s V -l version -d 'Print version'
+complete -c edgesync -n "__fish_edgesync_needs_command" -f -a "append" -d 'Reads JSON lines from standard input and writes them durably'
+complete -c edgesync -n "__fish_edgesync_needs_command" -f -a "replay" -d 'Delivers what is pending, in order, to a URL or a command'
+complete -c edgesync -n "__fish_edgesync_needs_command" -f -a "stats" -d 'Shows the counters and the backlog'
+complete -c edgesync -n "__fish_edgesync_needs_command" -f -a "cat" -d 'Prints entries in order'
+complete -c edgesync -n "__fish_edgesync_needs_command" -f -a "dead" -d 'Shows the entries that the sink refused for good'
+complete -c edgesync -n "__fish_edgesync_needs_command" -f -a "compact" -d 'Gives back the disk space of entries that were dealt with'
+complete -c edgesync -n "__fish_edgesync_needs_command" -f -a "verify" -d 'Reads every byte of the journal; says what is damaged, and where'
+complete -c edgesync -n "__fish_edgesync_needs_command" -f -a "init" -d 'Creates a journal, or changes the limits of one'
+complete -c edgesync -n "__fish_edgesync_needs_command" -f -a "man" -d 'Prints a manual page'
+complete -c edgesync -n "__fish_edgesync_needs_command" -f -a "completions" -d 'Prints the completion script for a shell'
+complete -c edgesync -n "__fish_edgesync_using_subcommand append" -l sync -d 'When to sync: always, interval=DURATION or never' -r
+complete -c edgesync -n "__fish_edgesync_using_subcommand append" -l max-line -d 'Reject lines that are longer' -r
+complete -c edgesync -n "__fish_edgesync_using_subcommand append" -l max-entries -d 'Keep at most this many entries that wait; 0 for no limit' -r
+complete -c edgesync -n "__fish_edgesync_using_subcommand append" -l max-bytes -d 'Take at most this much disk; a new journal takes 1GiB' -r
+complete -c edgesync -n "__fish_edgesync_using_subcommand append" -l max-age -d 'Keep entries that wait at most this long; 0 for no limit' -r
+complete -c edgesync -n "__fish_edgesync_using_subcommand append" -l overflow -d 'What to do at the limit; a new journal has drop-oldest' -r -f -a "drop-oldest\t'Make room by dropping the oldest entries, and count them'
+reject\t'Take no more entries, and exit with 8'
+block\t'Wait until there is room'"
+complete -c edgesync -n "__fish_edgesync_using_subcommand append" -l segment-bytes -d 'Begin a new segment file at this size; a new journal has 16MiB' -r
+complete -c edgesync -n "__fish_edgesync_using_subcommand append" -s j -l journal -d 'The journal\'s directory [default: $XDG_STATE_HOME/edgesync/journal]' -r -f -a "(__fish_complete_directories)"
+complete -c edgesync -n "__fish_edgesync_using_subcommand append" -l tee -d 'Pass each line on to standard output once it is durable'
+complete -c edgesync -n "__fish_edgesync_using_subcommand append" -l text -d 'Take lines that are not JSON, and store each line as a JSON string'
+complete -c edgesync -n "__fish_edgesync_using_subcommand append" -s q -l quiet -d 'Print no remarks and no progress; only an error that ends the run'
+complete -c edgesync -n "__fish_edgesync_using_subcommand append" -s v -l verbose -d 'Say how it went, even if nobody is watching'
+complete -c edgesync -n "__fish_edgesync_using_subcommand append" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c edgesync -n "__fish_edgesync_using_subcommand replay" -l to -d 'Deliver to this URL, with POST' -r -f
+complete -c edgesync -n "__fish_edgesync_using_subcommand replay" -l exec -d 'Deliver to this command: `sh -c COMMAND` once a batch, the body on its standard input' -r -f -a "(__fish_complete_command)"
+complete -c edgesync -n "__fish_edgesync_using_subcommand replay" -l batch-size -d 'Send at most this many entries in a batch' -r
+complete -c edgesync -n "__fish_edgesync_using_subcommand replay" -l batch-bytes -d 'Send at most this much in a batch; a larger entry goes alone' -r
+complete -c edgesync -n "__fish_edgesync_using_subcommand replay" -l body -d 'How the body of a batch is laid out' -r -f -a "ndjson\t'One payload a line'
+records\t'One whole record a line: seq, time, payload and checksum'
+array\t'A JSON array of payloads'
+single\t'One payload a request'"
+complete -c edgesync -n "__fish_edgesync_using_subcommand replay" -l retries -d 'Try a batch again this often before the run ends' -r
+complete -c edgesync -n "__fish_edgesync_using_subcommand replay" -l backoff -d 'Wait up to this long before the first retry, and up to twice as long before each further one' -r
+complete -c edgesync -n "__fish_edgesync_using_subcommand replay" -l backoff-max -d 'Never wait longer than this between retries' -r
+complete -c edgesync -n "__fish_edgesync_using_subcommand replay" -l timeout -d 'Give one request, or one run of the command, this long' -r
+complete -c edgesync -n "__fish_edgesync_using_subcommand replay" -l on-refused -d 'What to do with an entry that is refused for good' -r -f -a "dead-letter\t'Keep it in dead-letter.jsonl with the reason, and go on'
+stop\t'End the run; nothing overtakes it'"
+complete -c edgesync -n "__fish_edgesync_using_subcommand replay" -l header -d 'Send this header field, written \'Name: value\'; may be repeated' -r
+complete -c edgesync -n "__fish_edgesync_using_subcommand replay" -l header-file -d 'Send the header fields of this file: one \'Name: value\' a line, # begins a comment' -r -F
+complete -c edgesync -n "__fish_edgesync_using_subcommand replay" -l token-file -d 'Send the bearer token of this file [or of the environment: EDGESYNC_TOKEN]' -r -F
+complete -c edgesync -n "__fish_edgesync_using_subcommand replay" -l ca-cert -d 'Trust the certificate authorities of this PEM file, and no others' -r -F
+complete -c edgesync -n "__fish_edgesync_using_subcommand replay" -s j -l journal -d 'The journal\'s directory [default: $XDG_STATE_HOME/edgesync/journal]' -r -f -a "(__fish_complete_directories)"
+complete -c edgesync -n "__fish_edgesync_using_subcommand replay" -s q -l quiet -d 'Print no remarks and no progress; only an error that ends the run'
+complete -c edgesync -n "__fish_edgesync_using_subcommand replay" -s v -l verbose -d 'Say how it went, even if nobody is watching'
+complete -c edgesync -n "__fish_edgesync_using_subcommand replay" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c edgesync -n "__fish_edgesync_using_subcommand stats" -l format -d 'How to print' -r -f -a "text\t'For people'
+json\t'One JSON object on one line'
+prometheus\t'The Prometheus text format, for a textfile collector'"
+complete -c edgesync -n "__fish_edgesync_using_subcommand stats" -s j -l journal -d 'The journal\'s directory [default: $XDG_STATE_HOME/edgesync/journal]' -r -f -a "(__fish_complete_directories)"
+complete -c edgesync -n "__fish_edgesync_using_subcommand stats" -s q -l quiet -d 'Print no remarks and no progress; only an error that ends the run'
+complete -c edgesync -n "__fish_edgesync_using_subcommand stats" -s v -l verbose -d 'Say how it went, even if nobody is watching'
+complete -c edgesync -n "__fish_edgesync_using_subcommand stats" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c edgesync -n "__fish_edgesync_using_subcommand cat" -l from -d 'Begin with this seq' -r
+complete -c edgesync -n "__fish_edgesync_using_subcommand cat" -l to -d 'End with this seq' -r
+complete -c edgesync -n "__fish_edgesync_using_subcommand cat" -s n -l limit -d 'Print at most this many entries' -r
+complete -c edgesync -n "__fish_edgesync_using_subcommand cat" -s j -l journal -d 'The journal\'s directory [default: $XDG_STATE_HOME/edgesync/journal]' -r -f -a "(__fish_complete_directories)"
+complete -c edgesync -n "__fish_edgesync_using_subcommand cat" -l pending -d 'Only entries that still wait for delivery'
+complete -c edgesync -n "__fish_edgesync_using_subcommand cat" -l records -d 'Print whole records: seq, time, payload and checksum'
+complete -c edgesync -n "__fish_edgesync_using_subcommand cat" -s f -l follow -d 'At the end wait for more, until interrupted'
+complete -c edgesync -n "__fish_edgesync_using_subcommand cat" -s q -l quiet -d 'Print no remarks and no progress; only an error that ends the run'
+complete -c edgesync -n "__fish_edgesync_using_subcommand cat" -s v -l verbose -d 'Say how it went, even if nobody is watching'
+complete -c edgesync -n "__fish_edgesync_using_subcommand cat" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c edgesync -n "__fish_edgesync_using_subcommand dead; and not __fish_seen_subcommand_from list" -s j -l journal -d 'The journal\'s directory [default: $XDG_STATE_HOME/edgesync/journal]' -r -f -a "(__fish_complete_directories)"
+complete -c edgesync -n "__fish_edgesync_using_subcommand dead; and not __fish_seen_subcommand_from list" -s q -l quiet -d 'Print no remarks and no progress; only an error that ends the run'
+complete -c edgesync -n "__fish_edgesync_using_subcommand dead; and not __fish_seen_subcommand_from list" -s v -l verbose -d 'Say how it went, even if nobody is watching'
+complete -c edgesync -n "__fish_edgesync_using_subcommand dead; and not __fish_seen_subcommand_from list" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c edgesync -n "__fish_edgesync_using_subcommand dead; and not __fish_seen_subcommand_from list" -f -a "list" -d 'Lists dead letters, oldest first, each with the reason'
+complete -c edgesync -n "__fish_edgesync_using_subcommand dead; and __fish_seen_subcommand_from list" -l format -d 'How to print' -r -f -a "text\t'For people'
+json\t'The stored lines, one JSON object each'"
+complete -c edgesync -n "__fish_edgesync_using_subcommand dead; and __fish_seen_subcommand_from list" -s j -l journal -d 'The journal\'s directory [default: $XDG_STATE_HOME/edgesync/journal]' -r -f -a "(__fish_complete_directories)"
+complete -c edgesync -n "__fish_edgesync_using_subcommand dead; and __fish_seen_subcommand_from list" -s q -l quiet -d 'Print no remarks and no progress; only an error that ends the run'
+complete -c edgesync -n "__fish_edgesync_using_subcommand dead; and __fish_seen_subcommand_from list" -s v -l verbose -d 'Say how it went, even if nobody is watching'
+complete -c edgesync -n "__fish_edgesync_using_subcommand dead; and __fish_seen_subcommand_from list" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c edgesync -n "__fish_edgesync_using_subcommand compact" -s j -l journal -d 'The journal\'s directory [default: $XDG_STATE_HOME/edgesync/journal]' -r -f -a "(__fish_complete_directories)"
+complete -c edgesync -n "__fish_edgesync_using_subcommand compact" -l dry-run -d 'Say what would be given back, and change nothing'
+complete -c edgesync -n "__fish_edgesync_using_subcommand compact" -s q -l quiet -d 'Print no remarks and no progress; only an error that ends the run'
+complete -c edgesync -n "__fish_edgesync_using_subcommand compact" -s v -l verbose -d 'Say how it went, even if nobody is watching'
+complete -c edgesync -n "__fish_edgesync_using_subcommand compact" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c edgesync -n "__fish_edgesync_using_subcommand verify" -s j -l journal -d 'The journal\'s directory [default: $XDG_STATE_HOME/edgesync/journal]' -r -f -a "(__fish_complete_directories)"
+complete -c edgesync -n "__fish_edgesync_using_subcommand verify" -s q -l quiet -d 'Print no remarks and no progress; only an error that ends the run'
+complete -c edgesync -n "__fish_edgesync_using_subcommand verify" -s v -l verbose -d 'Say how it went, even if nobody is watching'
+complete -c edgesync -n "__fish_edgesync_using_subcommand verify" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c edgesync -n "__fish_edgesync_using_subcommand init" -l max-entries -d 'Keep at most this many entries that wait; 0 for no limit' -r
+complete -c edgesync -n "__fish_edgesync_using_subcommand init" -l max-bytes -d 'Take at most this much disk; a new journal takes 1GiB' -r
+complete -c edgesync -n "__fish_edgesync_using_subcommand init" -l max-age -d 'Keep entries that wait at most this long; 0 for no limit' -r
+complete -c edgesync -n "__fish_edgesync_using_subcommand init" -l overflow -d 'What to do at the limit; a new journal has drop-oldest' -r -f -a "drop-oldest\t'Make room by dropping the oldest entries, and count them'
+reject\t'Take no more entries, and exit with 8'
+block\t'Wait until there is room'"
+complete -c edgesync -n "__fish_edgesync_using_subcommand init" -l segment-bytes -d 'Begin a new segment file at this size; a new journal has 16MiB' -r
+complete -c edgesync -n "__fish_edgesync_using_subcommand init" -s j -l journal -d 'The journal\'s directory [default: $XDG_STATE_HOME/edgesync/journal]' -r -f -a "(__fish_complete_directories)"
+complete -c edgesync -n "__fish_edgesync_using_subcommand init" -s q -l quiet -d 'Print no remarks and no progress; only an error that ends the run'
+complete -c edgesync -n "__fish_edgesync_using_subcommand init" -s v -l verbose -d 'Say how it went, even if nobody is watching'
+complete -c edgesync -n "__fish_edgesync_using_subcommand init" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c edgesync -n "__fish_edgesync_using_subcommand man" -l dir -d 'Write all pages into this directory instead' -r -f -a "(__fish_complete_directories)"
+complete -c edgesync -n "__fish_edgesync_using_subcommand man" -s j -l journal -d 'The journal\'s directory [default: $XDG_STATE_HOME/edgesync/journal]' -r -f -a "(__fish_complete_directories)"
+complete -c edgesync -n "__fish_edgesync_using_subcommand man" -s q -l quiet -d 'Print no remarks and no progress; only an error that ends the run'
+complete -c edgesync -n "__fish_edgesync_using_subcommand man" -s v -l verbose -d 'Say how it went, even if nobody is watching'
+complete -c edgesync -n "__fish_edgesync_using_subcommand man" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c edgesync -n "__fish_edgesync_using_subcommand completions" -l dir -d 'Write the scripts for all shells into this directory instead' -r -f -a "(__fish_complete_directories)"
+complete -c edgesync -n "__fish_edgesync_using_subcommand completions" -s j -l journal -d 'The journal\'s directory [default: $XDG_STATE_HOME/edgesync/journal]' -r -f -a "(__fish_complete_directories)"
+complete -c edgesync -n "__fish_edgesync_using_subcommand completions" -s q -l quiet -d 'Print no remarks and no progress; only an error that ends the run'
+complete -c edgesync -n "__fish_edgesync_using_subcommand completions" -s v -l verbose -d 'Say how it went, even if nobody is watching'
+complete -c edgesync -n "__fish_edgesync_using_subcommand completions" -s h -l help -d 'Print help (see more with \'--help\')'
