@@ -125,8 +125,8 @@ compare_replay() {
 compare_one_line() {
     note "one line: building a backlog of $backlog_gib GiB"
     fresh
-    "$edgesync" init -j "$scratch/empty"
-    "$edgesync" init -j "$scratch/backlog" --max-bytes 64GiB
+    "$edgesync" init -j "$scratch/empty" > "$scratch/init"
+    "$edgesync" init -j "$scratch/backlog" --max-bytes 64GiB > "$scratch/init"
     until (($(du -sm "$scratch/backlog" | cut -f 1) >= backlog_gib * 1024)); do
         "$edgesync" append -j "$scratch/backlog" < "$lines"
     done
