@@ -45,6 +45,7 @@ mod verify;
 use std::io;
 use std::path::Path;
 use std::sync::Arc;
+use std::time::Duration;
 
 use uuid::Uuid;
 
@@ -65,6 +66,10 @@ use crate::error::{Error, Result};
 use crate::record::Seq;
 use crate::storage::disk::Disk;
 use crate::storage::{File, Open, Store};
+
+/// How often, and how far apart, the right to deliver is asked for before somebody else is said to deliver.
+const DELIVERY_TRIES: u32 = 5;
+const DELIVERY_PAUSE: Duration = Duration::from_millis(20);
 
 /// An existing journal. Cheap to clone; holds no lock.
 #[derive(Debug, Clone)]
@@ -253,7 +258,14 @@ impl Journal {
     /// Takes the right to deliver; it lasts as long as the file is open.
     pub(crate) fn lock_for_delivery(&self) -> Result<File> {
         let lock = self.store().open(layout::REPLAY_LOCK, Open::Create)?;
-        if lock.try_lock_for_good()? { Ok(lock) } else { Err(Error::Busy { path: self.path().to_owned() }) }
+        for _ in 0..DELIVERY_TRIES {
+            if lock.try_lock_for_good()? {
+                return Ok(lock);
+            }
+            // An evicting writer has it for a moment when it settles what a dead deliverer has left.
+            std::thread::sleep(DELIVERY_PAUSE);
+        }
+        Err(Error::Busy { path: self.path().to_owned() })
     }
 
     /// Makes everything that was appended so far durable, and returns the high watermark after it.
