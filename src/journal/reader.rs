@@ -66,6 +66,9 @@ pub struct Reader {
     bad_from: Option<u64>,
     /// Whether an entry of this segment was seen, so that an older one after it is out of place.
     started: bool,
+    /// Still on the way to the entry where reading begins, in the middle of a segment: bad bytes before it were those of
+    /// earlier entries.
+    on_the_way: bool,
 }
 
 impl Reader {
@@ -93,6 +96,7 @@ impl Reader {
                 until,
                 bad_from: None,
                 started: false,
+                on_the_way: from > segment,
             });
         }
     }
@@ -145,7 +149,10 @@ impl Reader {
         let (expected, started, bad_from) = (self.expected, self.started, self.bad_from);
         let Some((offset, line)) = self.lines.next()? else { return Ok(Step::EndOfFile) };
         match decode(line) {
-            Ok(record) if record.seq == expected && bad_from.is_none() => Ok(Step::Entry),
+            Ok(record) if record.seq == expected && (bad_from.is_none() || self.on_the_way) => {
+                self.bad_from = None;
+                Ok(Step::Entry)
+            }
             Ok(record) if record.seq >= expected => Ok(Step::Gap(record.seq)),
             // On the way to where reading begins.
             Ok(_) if !started => {
@@ -162,6 +169,7 @@ impl Reader {
     /// Hands out the entry at `at`, which was just found to be the expected one.
     fn entry(&mut self, at: u64) -> Result<Option<Item<'_>>> {
         self.started = true;
+        self.on_the_way = false;
         self.expected = self.expected.next();
         Ok(self.lines.last(at).and_then(decode_again).map(Item::Entry))
     }
@@ -209,6 +217,7 @@ impl Reader {
         self.segment = following;
         self.lines = Lines::new(file, 0, READ_BYTES);
         self.started = false;
+        self.on_the_way = false;
         Ok(Next::Opened)
     }
 
