@@ -9,7 +9,7 @@ use uuid::Uuid;
 
 use super::layout;
 use crate::error::{Error, Result};
-use crate::record::Timestamp;
+use crate::record::{Timestamp, seal_line, unseal_line};
 use crate::storage::{FileId, Open, Store};
 
 /// The newest format that this version reads and the one that it writes.
@@ -176,11 +176,10 @@ impl Config {
     /// Writes `journal.json`, in one step and durably.
     pub(crate) fn store(&self, store: &Store) -> Result<()> {
         let on_disk = OnDisk::from(self);
-        let mut text = serde_json::to_vec(&on_disk).map_err(|error| Error::Invalid(error.to_string()))?;
-        text.push(b'\n');
+        let text = serde_json::to_vec(&on_disk).map_err(|error| Error::Invalid(error.to_string()))?;
         store.remove(layout::CONFIG_NEW)?;
         let file = store.open(layout::CONFIG_NEW, Open::CreateNew)?;
-        file.write_at(&text, 0)?;
+        file.write_at(&seal_line(text), 0)?;
         file.sync_data()?;
         store.rename(layout::CONFIG_NEW, layout::CONFIG)?;
         store.sync_names()
@@ -199,6 +198,10 @@ fn parse(text: &[u8]) -> std::result::Result<Config, Unreadable> {
     if format.format > FORMAT {
         return Err(Unreadable::Newer(format.format));
     }
+    // A spoilt digit would be another limit, or another journal to the receiver.
+    if format.crc.is_some() && unseal_line(text).is_err() {
+        return Err(Unreadable::Invalid("journal.json: its checksum does not match".into()));
+    }
     let on_disk: OnDisk = serde_json::from_slice(text).map_err(invalid)?;
     let config = Config::from(on_disk);
     let settings = Settings {
@@ -213,6 +216,8 @@ fn parse(text: &[u8]) -> std::result::Result<Config, Unreadable> {
 #[derive(Deserialize)]
 struct Format {
     format: u64,
+    /// None in a file that a person wrote.
+    crc: Option<serde_json::Value>,
 }
 
 /// The layout of the file. Fields may be added; a change of meaning raises `format`.
