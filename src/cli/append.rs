@@ -12,7 +12,7 @@ use super::journal_path::JournalPath;
 use super::limits::LimitArgs;
 use super::output;
 use super::report::Voice;
-use super::{man_text, signals, values};
+use super::{journal_path, man_text, signals, values};
 
 /// Reads JSON lines from standard input and writes them durably
 ///
@@ -53,7 +53,7 @@ pub fn run(args: AppendArgs, global: &GlobalArgs, voice: Voice) -> anyhow::Resul
             std::process::exit(ExitCode::Failed.number().into());
         }
     })?;
-    let journal = Journal::open_or_create(path.as_path(), &args.limits.settings())?;
+    let journal = journal_path::open_or_create(&path, &args.limits.settings(), voice)?;
     if output::stdin_is_terminal() {
         voice.remark("reading from the terminal; end with Ctrl-D");
     }

@@ -6,7 +6,7 @@ use edgesync::SyncPolicy;
 use jiff::{SignedDuration, Span, SpanRelativeTo};
 
 /// The most that a line or a batch may have: both are held in memory whole.
-const MEMORY_BYTES_MAX: usize = 512 << 20;
+const MEMORY_BYTES_MAX: usize = 64 << 20;
 
 const UNITS: [(&str, u64); 9] = [
     ("B", 1),
@@ -49,7 +49,7 @@ pub fn size_above_zero(text: &str) -> Result<u64, String> {
 /// A size of something that is held in memory, not 0.
 pub fn memory_size(text: &str) -> Result<usize, String> {
     let bytes = usize::try_from(size_above_zero(text)?).ok().filter(|bytes| *bytes <= MEMORY_BYTES_MAX);
-    bytes.ok_or_else(|| "too large; 512MiB is the most".into())
+    bytes.ok_or_else(|| "too large; 64MiB is the most".into())
 }
 
 /// A count.
@@ -172,7 +172,7 @@ mod tests {
         }
         assert!(size("18446744073709551615KiB").unwrap_err().contains("more than"));
         assert!(size_above_zero("0MiB").unwrap_err().contains("too small"));
-        assert!(memory_size("513MiB").unwrap_err().contains("512MiB"));
+        assert!(memory_size("65MiB").unwrap_err().contains("64MiB"));
     }
 
     #[test]

@@ -37,7 +37,8 @@ impl Parcel {
     }
 
     fn restart(&mut self, first: Seq) {
-        if self.block.len() > 2 * BLOCK_BYTES_MAX {
+        // What one huge record took is not kept for those after it.
+        if self.block.capacity() > 2 * BLOCK_BYTES_MAX {
             self.block = Block::new();
         }
         self.block.restart(first, Timestamp::now());
@@ -264,6 +265,15 @@ mod tests {
         push(&handoff, b"2", 2);
         assert_eq!(written(&handoff).block.count(), 1);
         assert_eq!(written(&handoff).block.line(0), 2);
+    }
+
+    #[test]
+    fn the_memory_of_a_huge_record_is_given_back() {
+        let mut parcel = Parcel::new();
+        parcel.block.push(&vec![b'1'; 9 << 20], 1);
+        parcel.block.drop_front(1);
+        parcel.restart(Seq::FIRST);
+        assert!(parcel.block.capacity() <= 2 * BLOCK_BYTES_MAX);
     }
 
     #[test]

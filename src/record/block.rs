@@ -72,6 +72,11 @@ impl Block {
         self.bytes.len()
     }
 
+    /// The memory that the records have, used or not, in bytes.
+    pub fn capacity(&self) -> usize {
+        self.bytes.capacity()
+    }
+
     /// The bytes of records `from` to `to` (indices; `to` not included).
     pub fn records(&self, from: usize, to: usize) -> &[u8] {
         &self.bytes[self.offset(from)..self.offset(to)]

@@ -24,9 +24,12 @@ const PAYLOADS: [&str; 4] = ["{\"t\":21.5}", "[1,2,3]", "\"three\"", "4.0e0"];
 /// The journal was left with these pending, and in flight.
 const PENDING: [u64; 2] = [3, 4];
 
+/// Entries with their seqs, as a sink took them.
+type Taken = Vec<(u64, Vec<u8>)>;
+
 /// Takes everything from its first batch on, or only so many batches.
 struct Record {
-    taken: Arc<Mutex<Vec<(u64, Vec<u8>)>>>,
+    taken: Arc<Mutex<Taken>>,
     batches_max: usize,
 }
 
@@ -51,7 +54,7 @@ fn append(journal: &Journal, lines: &[&str]) -> edgesync::Result<u64> {
     Ok(report.accepted)
 }
 
-fn replay(journal: &Journal, batches_max: usize) -> (edgesync::Result<ReplayReport>, Vec<(u64, Vec<u8>)>) {
+fn replay(journal: &Journal, batches_max: usize) -> (edgesync::Result<ReplayReport>, Taken) {
     let taken = Arc::default();
     let sink = Record { taken: Arc::clone(&taken), batches_max };
     let options =
@@ -75,7 +78,7 @@ struct Seen {
     /// `damaged` after the replay.
     damaged: Option<u64>,
     appended: bool,
-    delivered: Vec<(u64, Vec<u8>)>,
+    delivered: Taken,
     replayed: bool,
     errors: Vec<String>,
 }

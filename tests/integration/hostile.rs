@@ -143,8 +143,11 @@ fn what_is_not_json_is_rejected_with_its_line_number_and_bytes_and_nothing_else_
     }
 }
 
+/// What a hostile receiver does to a connection.
+type Hand = fn(&mut std::net::TcpStream);
+
 /// Answers every connection by this hand, which gets the stream after the request's head was read.
-fn hostile_receiver(hand: fn(&mut std::net::TcpStream)) -> String {
+fn hostile_receiver(hand: Hand) -> String {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let url = format!("http://{}/ingest", listener.local_addr().unwrap());
     thread::spawn(move || {
@@ -162,7 +165,7 @@ fn hostile_receiver(hand: fn(&mut std::net::TcpStream)) -> String {
 
 #[test]
 fn a_hostile_receiver_costs_neither_much_memory_nor_much_time() {
-    let hands: [(&str, fn(&mut std::net::TcpStream)); 6] = [
+    let hands: [(&str, Hand); 6] = [
         ("an answer without end", |stream| {
             let _ = stream.write_all(b"HTTP/1.1 503 No\r\nContent-Length: 99999999999\r\n\r\n");
             while stream.write_all(&[b'x'; 65_536]).is_ok() {}

@@ -27,8 +27,17 @@ const RESERVED_PREFIX: &str = "edgesync-";
 /// What a request can have one of only.
 const SINGLE: [HeaderName; 4] = [ACCEPT, AUTHORIZATION, CONTENT_TYPE, USER_AGENT];
 
+/// More than any receiver takes, and little enough for the client's buffers.
+const BYTES_MAX: usize = 32 * 1024;
+const COUNT_MAX: usize = 1000;
+
 /// The user's headers and the token, as they are sent.
 pub(super) fn check(headers: &[(String, String)], token: Option<&str>) -> Result<HeaderMap, HttpSetupError> {
+    let token_bytes = token.map_or(0, str::len);
+    let bytes = headers.iter().map(|(name, value)| name.len() + value.len()).sum::<usize>() + token_bytes;
+    if bytes > BYTES_MAX || headers.len() > COUNT_MAX {
+        return Err(HttpSetupError::HeadersTooLarge);
+    }
     let mut map = HeaderMap::with_capacity(headers.len() + 1);
     for (name, value) in headers {
         let (name, value) = header(name.trim(), value.trim())?;
@@ -122,6 +131,14 @@ mod tests {
         let header = [("Authorization".to_owned(), "Basic eA==".to_owned())];
         assert!(check(&header, None).is_ok());
         assert!(matches!(check(&header, Some("t")), Err(HttpSetupError::AuthorizationTwice)));
+    }
+
+    #[test]
+    fn headers_without_measure_are_refused() {
+        let many = vec![("X".to_owned(), "1".to_owned()); 100_000];
+        assert!(matches!(check(&many, None), Err(HttpSetupError::HeadersTooLarge)));
+        assert!(matches!(check_one("X", &"x".repeat(1 << 20)), Err(HttpSetupError::HeadersTooLarge)));
+        assert!(matches!(check(&[], Some(&"x".repeat(1 << 20))), Err(HttpSetupError::HeadersTooLarge)));
     }
 
     #[test]

@@ -20,14 +20,13 @@ use std::time::Duration;
 
 use ureq::http::Uri;
 use ureq::tls::{Certificate, PemItem, RootCerts, TlsConfig, parse_pem};
-use ureq::unversioned::resolver::DefaultResolver;
 use ureq::unversioned::transport::{ConnectProxyConnector, Connector, RustlsConnector};
 use ureq::{Agent, Body, Proxy};
 
 use self::answer::Answer;
 use self::request::RequestBuilder;
 pub use self::setup::HttpSetupError;
-use self::wire::WireConnector;
+use self::wire::{Unresolved, WireConnector};
 use super::{Batch, Outcome, Sink};
 use crate::stop::Stop;
 
@@ -63,7 +62,8 @@ pub struct HttpOptions {
     /// A PEM file of certificate authorities to trust *instead of* the bundled ones, as with curl's `--cacert`: who names
     /// their own authority does not want a hundred others to vouch for the receiver as well.
     pub ca_cert: Option<PathBuf>,
-    /// Cuts a request short: it has 2 s left once somebody asks to stop.
+    /// Cuts a request short: once somebody asks to stop, 2 s are left to send it and to get the answer. Resolving the name
+    /// and connecting are bounded by the time-out alone.
     pub stop: Stop,
 }
 
@@ -147,7 +147,7 @@ impl Sink for HttpSink {
     }
 }
 
-/// The client. Its connections are [`wire`]'s; the proxy's tunnel and TLS are ureq's.
+/// The client. Its connections and their addresses are [`wire`]'s; the proxy's tunnel and TLS are ureq's.
 fn agent(timeout: Duration, roots: RootCerts, proxy: Option<Proxy>, stop: Stop) -> Agent {
     let config = Agent::config_builder()
         .http_status_as_error(false)
@@ -165,7 +165,7 @@ fn agent(timeout: Duration, roots: RootCerts, proxy: Option<Proxy>, stop: Stop) 
         ().chain(ConnectProxyConnector::default())
             .chain(WireConnector::new(stop))
             .chain(RustlsConnector::default());
-    Agent::with_parts(config, connector, DefaultResolver::default())
+    Agent::with_parts(config, connector, Unresolved)
 }
 
 /// The beginning of an answer's body. The rest is read too, within limits, since only a connection with nothing left

@@ -70,6 +70,9 @@ pub enum HttpSetupError {
         /// The header's name.
         name: String,
     },
+    /// The headers and the token are more than a receiver takes.
+    #[error("more than 1000 headers, or headers and token of more than 32 KiB")]
+    HeadersTooLarge,
     /// Both a token and a header set `Authorization`.
     #[error("both the token and a header set Authorization")]
     AuthorizationTwice,
@@ -112,6 +115,7 @@ impl HttpSetupError {
                 "leave them out, and put a line `Authorization: Basic …` into a --header-file, or use --token-file".into()
             }
             Self::HeaderName { .. } | Self::HeaderValue { .. } => "write it like `X-Api-Key: secret`".into(),
+            Self::HeadersTooLarge => "check that --header-file and --token-file name the right files".into(),
             Self::HeaderReserved { .. } | Self::HeaderTwice { .. } => "leave it out".into(),
             Self::AuthorizationTwice => "give one of them".into(),
             Self::Token { .. } => "a token file holds the bare token on one line".into(),

@@ -1,4 +1,4 @@
-//! The connection under HTTP and TLS: ureq's own TCP transport does not do for three reasons.
+//! The connection under HTTP and TLS: ureq's own TCP transport does not do, for four reasons.
 //!
 //! - A receiver may answer before it has read the body, and close: 413, 401 and 503 often come so. The write then fails,
 //!   but the answer lies in the receive buffer; here it is read. Otherwise "too large" would look like a broken link, and
@@ -6,13 +6,18 @@
 //! - A time-out on each write is none on all of them: a receiver that drains slowly could hold a request for many times
 //!   its limit. Here all waiting is `poll` against one deadline.
 //! - Waiting ends early when the run is to stop.
+//! - ureq resolves the name (on a thread of its own) before each request, even one that goes over an open connection: that is
+//!   a question to the name server for each batch. Here a name is resolved when a connection is opened.
 
 use std::io::{self, ErrorKind, Read, Write};
-use std::net::TcpStream;
+use std::net::{SocketAddr, TcpStream};
 use std::time::{Duration, Instant};
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::io::Errno;
+use ureq::config::Config;
+use ureq::http::Uri;
+use ureq::unversioned::resolver::{DefaultResolver, ResolvedSocketAddrs, Resolver};
 use ureq::unversioned::transport::time::Duration as Budget;
 use ureq::unversioned::transport::{
     Buffers, ConnectionDetails, Connector, Either, LazyBuffers, NextTimeout, Transport,
@@ -32,6 +37,10 @@ const CONNECT_TIMEOUT_MIN: Duration = Duration::from_millis(100);
 pub(super) struct WireConnector {
     stop: Stop,
 }
+
+/// Stands in for a resolver, since [`WireConnector`] resolves for itself: gives an address that nobody uses.
+#[derive(Debug)]
+pub(super) struct Unresolved;
 
 /// A TCP connection, non-blocking underneath.
 #[derive(Debug)]
@@ -77,13 +86,22 @@ impl<In: Transport> Connector<In> for WireConnector {
     }
 }
 
+impl Resolver for Unresolved {
+    fn resolve(&self, _: &Uri, _: &Config, _: NextTimeout) -> Result<ResolvedSocketAddrs, Error> {
+        let mut placeholder = self.empty();
+        placeholder.push(SocketAddr::from(([0, 0, 0, 0], 0)));
+        Ok(placeholder)
+    }
+}
+
 /// Tries the addresses in turn. Each but the last has half of the time that is left, so that one that does not answer,
 /// such as an IPv6 address without a route, leaves time for the next.
 fn connect(details: &ConnectionDetails<'_>) -> Result<TcpStream, Error> {
     let deadline = Deadline::new(details.timeout);
     let mut last_error = Error::ConnectionFailed;
-    let mut remaining = details.addrs.len();
-    for address in &details.addrs {
+    let addresses = DefaultResolver::default().resolve(details.uri, details.config, details.timeout)?;
+    let mut remaining = addresses.len();
+    for address in &addresses {
         remaining -= 1;
         let connected = match deadline.left() {
             None => TcpStream::connect(address),

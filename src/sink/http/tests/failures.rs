@@ -124,7 +124,7 @@ fn a_request_to_stop_cuts_a_silent_request_short() {
         }
     });
     let (stopper, stop) = Stop::pair().unwrap();
-    let mut options = options(&server.url, Duration::from_secs(3600));
+    let mut options = options(&server.url, PATIENT);
     options.stop = stop;
     let mut sink = sink(options);
     let stopping = thread::spawn(move || {
