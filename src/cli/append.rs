@@ -45,7 +45,6 @@ pub struct AppendArgs {
 pub fn run(args: AppendArgs, global: &GlobalArgs, voice: Voice) -> anyhow::Result<ExitCode> {
     let path = JournalPath::of(global)?;
     path.prepare()?;
-    let journal = journal_path::open_or_create(&path, &args.limits.settings(), voice)?;
     let (stopper, stop) = Stop::pair().context("cannot prepare for signals")?;
     signals::watch(move |count| match count {
         1 => stopper.stop(),
@@ -54,6 +53,7 @@ pub fn run(args: AppendArgs, global: &GlobalArgs, voice: Voice) -> anyhow::Resul
             std::process::exit(ExitCode::Failed.number().into());
         }
     })?;
+    let journal = journal_path::open_or_create(&path, &args.limits.settings(), voice)?;
     if output::stdin_is_terminal() {
         voice.remark("reading from the terminal; end with Ctrl-D");
     }

@@ -1,8 +1,11 @@
-//! SIGINT, SIGTERM and SIGHUP, heard on a thread of their own.
+//! SIGINT, SIGTERM and SIGHUP, heard on a thread of their own; and SIGXFSZ, which must not end the process.
 
+use std::io;
+use std::os::unix::net::UnixStream;
 use std::thread;
 
 use anyhow::Context as _;
+use rustix::process::Signal as Number;
 use tokio::runtime::{Builder, Runtime};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
@@ -11,9 +14,13 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 /// When this returns the signals are already caught, so that none ends the process any more.
 pub fn watch(on_signal: impl FnMut(u32) + Send + 'static) -> anyhow::Result<()> {
     let start = || {
+        probe_descriptors()?;
         let runtime = Builder::new_current_thread().enable_all().build()?;
         let signals = {
             let _context = runtime.enter();
+            // At a limit on the size of files (`ulimit -f`) a write is to fail like any other. A signal that is caught, not
+            // ignored, is back at its default in the commands that we run.
+            drop(signal(SignalKind::from_raw(Number::XFSZ.as_raw()))?);
             [SignalKind::interrupt(), SignalKind::terminate(), SignalKind::hangup()].map(signal)
         };
         let [interrupt, terminate, hangup] = signals;
@@ -21,6 +28,12 @@ pub fn watch(on_signal: impl FnMut(u32) + Send + 'static) -> anyhow::Result<()> 
         thread::Builder::new().name("signals".into()).spawn(move || listen(&runtime, signals, on_signal))
     };
     start().map(drop).context("cannot listen for signals")
+}
+
+/// tokio panics where it finds no descriptors for its signal pipe: too few are found out before.
+fn probe_descriptors() -> io::Result<()> {
+    let pairs: io::Result<Vec<_>> = (0..4).map(|_| UnixStream::pair()).collect();
+    pairs.map(drop)
 }
 
 fn listen(runtime: &Runtime, signals: [Signal; 3], mut on_signal: impl FnMut(u32)) {

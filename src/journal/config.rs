@@ -9,7 +9,7 @@ use uuid::Uuid;
 
 use super::layout;
 use crate::error::{Error, Result};
-use crate::record::Timestamp;
+use crate::record::{Timestamp, seal_line, unseal_line};
 use crate::storage::{FileId, Open, Store};
 
 /// The newest format that this version reads and the one that it writes.
@@ -207,9 +207,8 @@ impl Config {
         store.remove(layout::CONFIG_NEW)?;
         let file = store.open(layout::CONFIG_NEW, Open::CreateNew)?;
         let on_disk = OnDisk { home: Some(file.id()?), ..OnDisk::from(self) };
-        let mut text = serde_json::to_vec(&on_disk).map_err(|error| Error::Invalid(error.to_string()))?;
-        text.push(b'\n');
-        file.write_at(&text, 0)?;
+        let text = serde_json::to_vec(&on_disk).map_err(|error| Error::Invalid(error.to_string()))?;
+        file.write_at(&seal_line(text), 0)?;
         file.sync_data()?;
         store.rename(layout::CONFIG_NEW, layout::CONFIG)?;
         store.sync_names()
@@ -228,6 +227,10 @@ fn parse(text: &[u8]) -> std::result::Result<(Config, Option<FileId>), Unreadabl
     if format.format > FORMAT {
         return Err(Unreadable::Newer(format.format));
     }
+    // A spoilt digit would be another limit, or another journal to the receiver.
+    if format.crc.is_some() && unseal_line(text).is_err() {
+        return Err(Unreadable::Invalid("journal.json: its checksum does not match".into()));
+    }
     let on_disk: OnDisk = serde_json::from_slice(text).map_err(invalid)?;
     let home = on_disk.home;
     let config = Config::from(on_disk);
@@ -243,6 +246,8 @@ fn parse(text: &[u8]) -> std::result::Result<(Config, Option<FileId>), Unreadabl
 #[derive(Deserialize)]
 struct Format {
     format: u64,
+    /// None in a file that a person wrote.
+    crc: Option<serde_json::Value>,
 }
 
 /// The layout of the file. Fields may be added; a change of meaning raises `format`.

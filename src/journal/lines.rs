@@ -9,6 +9,9 @@ use crate::storage::File;
 /// Longer runs of bytes without a line feed are no record; they are handed out in pieces.
 const LINE_BYTES_MAX: usize = PAYLOAD_BYTES_MAX + ENVELOPE_BYTES_MAX;
 
+/// The same for bytes that do not begin like any line of ours, such as a hole of zeros: memory is not spent on those.
+const JUNK_BYTES_MAX: usize = 1 << 20;
+
 /// Reads a file line by line, from any offset, without ever holding more than one line and one read.
 pub(crate) struct Lines {
     file: File,
@@ -42,7 +45,9 @@ impl Lines {
             if let Some(found) = memchr(b'\n', &self.buffer[searched..self.held]) {
                 break searched + found + 1;
             }
-            if self.held - self.start >= LINE_BYTES_MAX {
+            let unfinished = &self.buffer[self.start..self.held];
+            let most = if unfinished.starts_with(b"{\"") { LINE_BYTES_MAX } else { JUNK_BYTES_MAX };
+            if unfinished.len() >= most {
                 break self.held;
             }
             searched = self.held - self.start;
@@ -116,6 +121,24 @@ mod tests {
                 [(0, b"one\n"), (4, b"\n"), (5, b"three is longer\n"), (21, b"x\n")];
             assert_eq!(found, expected.map(|(offset, line)| (offset, line.to_vec())));
         }
+    }
+
+    #[test]
+    fn a_long_run_of_zeros_comes_in_pieces_and_what_follows_it_comes_whole() {
+        let scratch = Scratch::new();
+        let file = scratch.store.open("cursor", Open::Create).unwrap();
+        let zeros = 5 * JUNK_BYTES_MAX as u64 + 7;
+        file.set_len(zeros).unwrap();
+        file.write_at(b"\n{\"a\":1}\n", zeros).unwrap();
+        let mut lines = Lines::new(file, 0, 64 << 10);
+        let (mut end, mut last) = (0, Vec::new());
+        while let Some((offset, line)) = lines.next().unwrap() {
+            assert_eq!(offset, end);
+            assert!(line.len() <= 2 * JUNK_BYTES_MAX);
+            end = offset + line.len() as u64;
+            last = line.to_vec();
+        }
+        assert_eq!((end, last.as_slice()), (zeros + 9, &b"{\"a\":1}\n"[..]));
     }
 
     #[test]

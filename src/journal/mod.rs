@@ -112,7 +112,16 @@ impl Journal {
                 // A directory with nothing of value in it may become a journal; `create` looks closely.
                 match create::create(path, settings) {
                     Ok((store, config)) => Self::from_parts(store, config).with_settings(settings),
-                    Err(Error::Io { .. }) if matches!(error, Error::NotAJournal { .. }) => Err(error),
+                    // Somebody else's directory. Any other failure is of the disk, and says so.
+                    Err(Error::Io { source, .. })
+                        if matches!(error, Error::NotAJournal { .. })
+                            && matches!(
+                                source.kind(),
+                                io::ErrorKind::PermissionDenied | io::ErrorKind::ReadOnlyFilesystem
+                            ) =>
+                    {
+                        Err(error)
+                    }
                     Err(other) => Err(other),
                 }
             }

@@ -68,6 +68,9 @@ pub struct Reader {
     tolerant: bool,
     /// Whether an entry of this segment was seen, so that an older one after it is out of place.
     started: bool,
+    /// Still on the way to the entry where reading begins, in the middle of a segment: bad bytes before it were those of
+    /// earlier entries.
+    on_the_way: bool,
 }
 
 impl Reader {
@@ -106,6 +109,7 @@ impl Reader {
                 bad_from: None,
                 tolerant,
                 started: false,
+                on_the_way: from > segment,
             });
         }
     }
@@ -158,7 +162,8 @@ impl Reader {
         let (expected, started, bad_from) = (self.expected, self.started, self.bad_from);
         let Some((offset, line)) = self.lines.next()? else { return Ok(Step::EndOfFile) };
         match decode(line) {
-            Ok(record) if record.seq == expected && bad_from.is_none() => {
+            Ok(record) if record.seq == expected && (bad_from.is_none() || self.on_the_way) => {
+                self.bad_from = None;
                 Ok(Step::Entry(record.at, record.payload.len()))
             }
             Ok(record) if record.seq >= expected => Ok(Step::Gap(record.seq)),
@@ -178,6 +183,7 @@ impl Reader {
     fn entry(&mut self, at: u64, written: Timestamp, payload_bytes: usize) -> Option<Item<'_>> {
         let seq = self.expected;
         self.started = true;
+        self.on_the_way = false;
         self.expected = seq.next();
         let line = self.lines.last(at)?;
         Record::from_parts(seq, written, payload_bytes, line).map(Item::Entry)
@@ -230,6 +236,7 @@ impl Reader {
         self.segment = following;
         self.lines = Lines::new(file, 0, READ_BYTES);
         self.started = false;
+        self.on_the_way = false;
         Ok(Next::Opened)
     }
 

@@ -5,6 +5,7 @@
 //! it ends by itself, what it left running in the background is left alone.
 
 use std::io;
+use std::os::unix::net::UnixStream;
 use std::process::{ExitStatus, Stdio};
 use std::time::Duration;
 
@@ -82,6 +83,8 @@ impl ExecSink {
         if options.command.contains('\0') {
             return Err(io::Error::new(io::ErrorKind::InvalidInput, "the command contains a NUL byte"));
         }
+        // tokio panics where it finds no descriptors for its signal pipe: too few are found out before.
+        (0..4).map(|_| UnixStream::pair()).collect::<io::Result<Vec<_>>>()?;
         let runtime = Builder::new_current_thread().enable_all().build()?;
         Ok(Self { options, grace: GRACE, runtime })
     }

@@ -67,6 +67,16 @@ fn replay_steps_over_a_flipped_byte_and_keeps_and_counts_what_it_spoilt() {
 }
 
 #[test]
+fn damage_before_the_entry_where_reading_begins_is_not_told_again() {
+    let (sandbox, payloads, path) = one_segment();
+    spoil_line(&path, 9, flip_a_digit_of_the_payload);
+    let output = sandbox.edgesync(["cat", "--from", "11"]).run();
+    output.exits(0).says_nothing();
+    assert_eq!(output.lines(), payloads[10..]);
+    sandbox.edgesync(["cat", "--from", "10"]).run().exits_with_one_of(&[5, 6]).says("10");
+}
+
+#[test]
 fn a_lost_line_end_or_an_extra_one_costs_no_more_than_the_entries_it_touches() {
     let (sandbox, payloads, path) = one_segment();
     spoil_line(&path, 4, |line| *line.last_mut().unwrap() = b' ');

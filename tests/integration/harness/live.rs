@@ -45,6 +45,12 @@ impl Live {
         stdin.write_all(bytes).unwrap_or_else(|error| panic!("{} does not read: {error}", self.words));
     }
 
+    /// Writes one line to the program's stdin; false if it does not read any more.
+    pub fn try_feed(&mut self, line: &str) -> bool {
+        let stdin = self.stdin.as_mut().expect("stdin is still open");
+        stdin.write_all(format!("{line}\n").as_bytes()).is_ok()
+    }
+
     /// Takes the program's stdin away, to be fed from another thread.
     pub fn take_stdin(&mut self) -> ChildStdin {
         self.stdin.take().expect("stdin is still open")
@@ -69,6 +75,14 @@ impl Live {
         let line = stdout.line(self.lines_taken, Instant::now() + self.limit);
         self.lines_taken += 1;
         line.unwrap_or_else(|| panic!("{} printed no line {}", self.words, self.lines_taken))
+    }
+
+    /// The next line on the program's stdout; none if stdout ends before.
+    pub fn next_line_if_any(&mut self) -> Option<String> {
+        let stdout = self.stdout.as_ref().expect("stdout is ours");
+        let line = stdout.line(self.lines_taken, Instant::now() + self.limit);
+        self.lines_taken += usize::from(line.is_some());
+        line
     }
 
     /// Sends a signal to this one process.
@@ -97,6 +111,12 @@ impl Live {
         // It may just have ended by itself: that is as good.
         let _ = self.child.kill();
         self.wait()
+    }
+
+    /// Ends the program at once and does not wait for what it has started, which may hold its pipes.
+    pub fn kill_alone(mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
     }
 
     /// Closes stdin and waits for the program's end.

@@ -13,6 +13,7 @@
 mod answer;
 mod check;
 mod disk;
+mod faults;
 mod invocation;
 mod live;
 mod output;
@@ -20,10 +21,12 @@ mod receiver;
 mod request;
 mod sandbox;
 mod stats;
+mod story;
 mod tls;
 
 pub use self::answer::Answer;
 pub use self::disk::{copy_directory, records, sealed_objects, segments, snapshot};
+pub use self::faults::{Fault, demand, demand_root, tally};
 pub use self::invocation::Invocation;
 pub use self::live::Live;
 pub use self::output::Output;
@@ -31,6 +34,7 @@ pub use self::receiver::Receiver;
 pub use self::request::Request;
 pub use self::sandbox::{Sandbox, UNREACHABLE};
 pub use self::stats::Stats;
+pub use self::story::Story;
 pub use self::tls::Authority;
 
 use std::time::{Duration, Instant};

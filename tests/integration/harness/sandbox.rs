@@ -24,8 +24,18 @@ pub struct Sandbox {
 
 impl Sandbox {
     pub fn new() -> Self {
-        let directory =
-            tempfile::Builder::new().prefix("edgesync-test-").tempdir().expect("a scratch directory");
+        Self::within(&std::env::temp_dir())
+    }
+
+    /// In memory where the system has a place for that: for thousands of cases that no power cut is part of.
+    pub fn in_memory() -> Self {
+        let memory = Path::new("/dev/shm");
+        if memory.is_dir() { Self::within(memory) } else { Self::new() }
+    }
+
+    fn within(parent: &Path) -> Self {
+        let mut builder = tempfile::Builder::new();
+        let directory = builder.prefix("edgesync-test-").tempdir_in(parent).expect("a scratch directory");
         fs::create_dir(directory.path().join("home")).unwrap();
         Self { directory }
     }
@@ -50,7 +60,7 @@ impl Sandbox {
         self.program("sh").args(["-c", script]).env("EDGESYNC", env!("CARGO_BIN_EXE_edgesync"))
     }
 
-    fn program(&self, program: impl AsRef<OsStr>) -> Invocation {
+    pub(super) fn program(&self, program: impl AsRef<OsStr>) -> Invocation {
         Invocation::new(program.as_ref(), self.directory.path())
             .env("HOME", self.path("home"))
             .env("XDG_STATE_HOME", self.path("home/state"))

@@ -1,0 +1,277 @@
+//! No room: a full disk, no inodes, a read-only disk, small limits of the process, and streams that take nothing.
+
+use std::fs;
+use std::path::PathBuf;
+use std::process::Command;
+
+use crate::harness::{Receiver, Sandbox, Story, demand_root, lines, readings, records, snapshot};
+
+/// A file system of its own in memory.
+struct Volume(PathBuf);
+
+impl Volume {
+    fn new(sandbox: &Sandbox, options: &str) -> Self {
+        demand_root("mounting a file system");
+        let place = sandbox.path("volume");
+        fs::create_dir(&place).unwrap();
+        let volume = Self(place);
+        volume.mount(&["-t", "tmpfs", "-o", options, "tmpfs"]);
+        volume
+    }
+
+    #[track_caller]
+    fn mount(&self, words: &[&str]) {
+        let status = Command::new("mount").args(words).arg(&self.0).status().expect("mount is there");
+        assert!(status.success(), "mount {words:?}");
+    }
+
+    fn remount(&self, options: &str) {
+        self.mount(&["-o", &format!("remount,{options}")]);
+    }
+
+    fn journal(&self) -> PathBuf {
+        self.0.join("cam.journal")
+    }
+}
+
+impl Drop for Volume {
+    fn drop(&mut self) {
+        // Lazily: a test that has failed may still have a child in it.
+        let _ = Command::new("umount").arg("-l").arg(&self.0).status();
+    }
+}
+
+/// A sandbox whose journal lies on a volume.
+fn on_a_volume(options: &str) -> (Sandbox, Volume) {
+    let sandbox = Sandbox::new();
+    let volume = Volume::new(&sandbox, options);
+    (sandbox, volume)
+}
+
+#[test]
+fn on_a_full_disk_append_names_what_it_did_not_take_and_delivering_makes_room() {
+    let (sandbox, volume) = on_a_volume("size=1m");
+    let journal = volume.journal();
+    let program = |words: &[&str]| sandbox.edgesync(words).arg_path("-j", &journal);
+    let input = readings(3_000, 1_000);
+    let (passed_on, output) = Story::feed(program(&["append", "--tee", "--segment-bytes", "64KiB"]), &input);
+    let passed_on = &input[..passed_on];
+    assert!(passed_on.len() > 100, "{}", passed_on.len());
+    output
+        .exits(1)
+        .says("full")
+        .says(&format!("line {} and those after it were not taken", passed_on.len() + 1));
+    // Cut back to the last whole record: nothing torn, nothing extra.
+    let on_disk = records(&journal);
+    assert!(on_disk.iter().map(|record| record.text()).eq(passed_on));
+    program(&["verify"]).run().exits(0).says_nothing();
+    program(&["stats"]).run().exits(0);
+
+    // Not one byte is left, and still it is delivered and given back.
+    fill(&volume);
+    program(&["append"])
+        .stdin(&*lines(&input[..100]))
+        .run()
+        .exits(1)
+        .says("line 1 and those after it were not taken");
+    let receiver = Receiver::accepting();
+    sandbox.replay_to(&receiver).arg_path("-j", &journal).run().exits(0);
+    receiver.assert_in_order_once(passed_on);
+    program(&["compact"]).run().exits(0);
+    fs::remove_file(volume.0.join("ballast")).unwrap();
+    program(&["append"]).stdin("\"room again\"\n").run().exits(0);
+    assert_eq!(records(&journal).last().unwrap().text(), "\"room again\"");
+    program(&["verify"]).run().exits(0);
+}
+
+/// Writes until nothing more fits.
+fn fill(volume: &Volume) {
+    let mut ballast = fs::File::create(volume.0.join("ballast")).unwrap();
+    for size in [4096, 1] {
+        while std::io::Write::write_all(&mut ballast, &vec![b'x'; size]).is_ok() {}
+    }
+}
+
+#[test]
+fn a_full_disk_gives_way_while_append_goes_on() {
+    let (sandbox, volume) = on_a_volume("size=1m");
+    let journal = volume.journal();
+    let program = |words: &[&str]| sandbox.edgesync(words).arg_path("-j", &journal);
+    program(&["append", "--segment-bytes", "64KiB"]).stdin("\"first\"\n").run().exits(0);
+    fill(&volume);
+    program(&["append"]).stdin(lines(readings(50, 1_000))).run().exits(1).says("full");
+    volume.remount("size=4m");
+    let input = readings(50, 1_000);
+    program(&["append"]).stdin(lines(&input)).run().exits(0);
+    let on_disk: Vec<_> = records(&journal).into_iter().map(|record| record.text().to_owned()).collect();
+    // Of the attempt that failed nothing or a whole part was kept; then comes all of this one.
+    assert_eq!(on_disk[on_disk.len() - 50..], input);
+}
+
+#[test]
+fn a_full_disk_has_no_new_journal_and_says_so() {
+    let (sandbox, volume) = on_a_volume("size=1m");
+    fill(&volume);
+    let program = |words: &[&str]| sandbox.edgesync(words).arg_path("-j", &volume.journal());
+    program(&["append"]).stdin("1\n").run().exits(1).says("full");
+    fs::remove_file(volume.0.join("ballast")).unwrap();
+    program(&["append"]).stdin("1\n").run().exits(0);
+    assert_eq!(program(&["cat"]).run().exits(0).lines(), ["1"]);
+}
+
+#[test]
+fn without_inodes_the_active_segment_is_filled_and_no_more_is_called_taken() {
+    let (sandbox, volume) = on_a_volume("size=16m,nr_inodes=9");
+    let journal = volume.journal();
+    let program = |words: &[&str]| sandbox.edgesync(words).arg_path("-j", &journal);
+    let input = readings(1_000, 1_000);
+    let (passed_on, output) = Story::feed(program(&["append", "--tee", "--segment-bytes", "64KiB"]), &input);
+    output.exits(1).says(&format!("line {} and those after it were not taken", passed_on + 1));
+    assert!(passed_on > 60, "{passed_on}");
+    let receiver = Receiver::accepting();
+    sandbox.replay_to(&receiver).arg_path("-j", &journal).run().exits(0);
+    receiver.assert_in_order_once(&records(&journal).iter().map(|it| it.text()).collect::<Vec<_>>());
+    assert!(receiver.entries().len() >= passed_on);
+    program(&["verify"]).run().exits(0);
+    // A rejected line has nowhere to go: that is said, not passed over.
+    program(&["append"]).stdin("bad\n").run().exits(1);
+    volume.remount("nr_inodes=1000");
+    program(&["compact"]).run().exits(0);
+    program(&["append"]).stdin(lines(&input)).run().exits(0);
+}
+
+#[test]
+fn on_a_read_only_disk_inspection_works_and_writers_say_why_they_do_not() {
+    let (sandbox, volume) = on_a_volume("size=4m");
+    let program = |words: &[&str]| sandbox.edgesync(words).arg_path("-j", &volume.journal());
+    program(&["append"]).stdin("1\n2\n3\n").run().exits(0);
+    program(&["replay", "--exec", "cat", "--batch-size", "1"]).run().exits(0);
+    program(&["append"]).stdin("4\n5\n").run().exits(0);
+    volume.remount("ro");
+    let before = snapshot(&volume.journal());
+    for words in [
+        &["stats"][..],
+        &["stats", "--format", "json"],
+        &["cat"],
+        &["cat", "--pending"],
+        &["verify"],
+        &["dead", "list"],
+        &["compact", "--dry-run"],
+    ] {
+        program(words).run().exits(0);
+    }
+    for words in [&["append"][..], &["replay", "--exec", "cat"], &["init", "--max-entries", "7"]] {
+        program(words).stdin("6\n").run().exits(1).says("read-only");
+    }
+    sandbox
+        .edgesync(["append", "-j"])
+        .args([volume.0.join("new")])
+        .stdin("6\n")
+        .run()
+        .exits(1)
+        .says("read-only");
+    assert!(snapshot(&volume.journal()) == before);
+    volume.remount("rw");
+    assert_eq!(program(&["replay", "--exec", "cat"]).run().exits(0).lines(), ["4", "5"]);
+}
+
+#[test]
+fn with_few_descriptors_a_run_works_or_says_so_and_nothing_is_lost() {
+    let sandbox = Sandbox::new();
+    let mut expected = Vec::new();
+    let mut failures = 0;
+    for most in 3..26 {
+        let payload = format!("\"with {most}\"");
+        let script =
+            format!("ulimit -n {most}; echo '{payload}' | \"$EDGESYNC\" append --segment-bytes 1KiB");
+        let output = sandbox.shell(&script).run();
+        // 127: the shell or the loader could not even begin.
+        output.exits_with_one_of(&[0, 1, 2, 127]);
+        if output.code() == Some(0) {
+            expected.push(payload);
+        } else {
+            failures += 1;
+            assert!(!output.stderr().is_empty(), "a failure without a word");
+        }
+        if sandbox.journal().join("journal.json").exists() {
+            assert_eq!(sandbox.cat(), expected, "what was called taken, and nothing else");
+        }
+    }
+    assert!(failures > 0 && expected.len() > 5, "{failures} failures, {} successes", expected.len());
+    for most in 3..26 {
+        let script = format!("ulimit -n {most}; \"$EDGESYNC\" replay --exec cat --batch-size 1 >> delivered");
+        sandbox.shell(&script).run().exits_with_one_of(&[0, 1, 2, 3, 4, 127]);
+        sandbox.stats();
+    }
+    let delivered = fs::read_to_string(sandbox.path("delivered")).unwrap();
+    let mut once: Vec<_> = delivered.lines().collect();
+    once.dedup();
+    assert_eq!(once, expected);
+}
+
+#[test]
+fn a_limit_on_the_size_of_files_is_an_error_and_not_a_death() {
+    let sandbox = Sandbox::new();
+    let input = readings(500, 1_000);
+    // In units of 512 bytes.
+    let script = "ulimit -f 200; \"$EDGESYNC\" append --tee";
+    let (passed_on, output) = Story::feed(sandbox.shell(script), &input);
+    output.exits(1).says("too large").says(&format!("line {} and those after it", passed_on + 1));
+    assert!(passed_on > 50, "{passed_on}");
+    sandbox.edgesync(["verify"]).run().exits(0);
+    sandbox.append(["\"afterwards\""]);
+    let (receiver, output) = sandbox.drain();
+    output.exits(0);
+    assert_eq!(receiver.entries().len(), passed_on + 1);
+    // So small that there cannot even be a journal.
+    let script = "ulimit -f 2; echo 1 | \"$EDGESYNC\" append -j new";
+    sandbox.shell(script).run().exits(1).says("too large");
+}
+
+#[test]
+fn a_stdout_that_takes_nothing_fails_what_prints_and_not_what_keeps() {
+    let sandbox = Sandbox::new();
+    sandbox.append(["1", "2"]);
+    for words in [
+        "cat",
+        "stats",
+        "stats --format json",
+        "verify > /dev/null; \"$EDGESYNC\" dead list; \"$EDGESYNC\" cat",
+    ] {
+        let script = format!("\"$EDGESYNC\" {words} > /dev/full");
+        sandbox.shell(&script).run().exits(1).says("standard output");
+    }
+    // The lines are kept; that nobody hears of it is told.
+    sandbox.shell("printf '3\\n4\\n' | \"$EDGESYNC\" append --tee > /dev/full").run().exits(0).says("--tee");
+    assert_eq!(sandbox.cat(), ["1", "2", "3", "4"]);
+    sandbox.shell("\"$EDGESYNC\" stats > /dev/full 2> /dev/full").run().exits(1);
+    sandbox.shell("printf '5\\nbad\\n' | \"$EDGESYNC\" append 2> /dev/full").run().exits(5);
+    assert_eq!(sandbox.cat(), ["1", "2", "3", "4", "5"]);
+}
+
+#[test]
+fn closed_standard_streams_are_not_mistaken_for_files_of_the_journal() {
+    let sandbox = Sandbox::new();
+    sandbox.append(["1", "2"]);
+    let mut expected = vec!["1", "2"];
+    for (script, entry, codes) in [
+        ("echo 3 | \"$EDGESYNC\" append --tee >&-", Some("3"), &[0, 1][..]),
+        ("printf 'bad\\n4\\n' | \"$EDGESYNC\" append 2>&-", Some("4"), &[5]),
+        ("printf 'bad\\n5\\n' | \"$EDGESYNC\" append --tee -v >&- 2>&-", Some("5"), &[5]),
+        ("\"$EDGESYNC\" append -v <&-", None, &[0, 1]),
+        ("\"$EDGESYNC\" append -v <&- >&- 2>&-", None, &[0, 1]),
+        ("\"$EDGESYNC\" cat >&-", None, &[0, 1]),
+        ("\"$EDGESYNC\" stats >&- 2>&-", None, &[0, 1]),
+        ("\"$EDGESYNC\" verify -v <&- >&- 2>&-", None, &[0, 1]),
+        ("\"$EDGESYNC\" compact -v <&- >&- 2>&-", None, &[0]),
+    ] {
+        sandbox.shell(script).run().exits_with_one_of(codes);
+        expected.extend(entry);
+        assert_eq!(sandbox.cat(), expected, "{script}");
+        sandbox.edgesync(["verify"]).run().exits(0);
+    }
+    let replay = "\"$EDGESYNC\" replay -v --exec 'cat >> delivered' <&- >&- 2>&-";
+    sandbox.shell(replay).run().exits(0);
+    let delivered = fs::read_to_string(sandbox.path("delivered")).unwrap();
+    assert_eq!(delivered.lines().collect::<Vec<_>>(), expected);
+}
