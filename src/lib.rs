@@ -39,6 +39,7 @@
 //!
 //! The formats, and what a crash leaves behind: `docs/design.md`.
 
+mod buffer;
 mod error;
 mod ingest;
 mod journal;
@@ -48,6 +49,10 @@ mod sink;
 mod stop;
 mod storage;
 
+pub use buffer::{
+    Buffer, BufferOptions, BufferStats, Buffered, Completion, Entry, OnDiskFailure, UploadBatch,
+    UploadResult, WriteError,
+};
 pub use error::{Error, Result};
 pub use ingest::{IngestOptions, IngestReport, MAX_LINE_MAX, NotTaken, Notice, SyncPolicy, ingest};
 pub use journal::{

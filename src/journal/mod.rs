@@ -109,6 +109,12 @@ impl Journal {
         }
     }
 
+    /// Creates a journal in any store: the same code on other storage.
+    pub(crate) fn create_in(store: Store, settings: &Settings) -> Result<Self> {
+        let (store, config) = create::create_in(store, Config::new(settings)?)?;
+        Ok(Self::from_parts(store, config))
+    }
+
     fn open_as(path: &Path, writer: bool) -> Result<Self> {
         let disk = Disk::open(path, writer).map_err(open_error(path, "open"))?;
         let store = Store::new(path, Arc::new(disk));
@@ -207,6 +213,17 @@ impl Journal {
 
     pub(crate) fn store(&self) -> &Store {
         &self.0.store
+    }
+
+    /// The next seq to be given.
+    pub(crate) fn end(&self) -> Result<Seq> {
+        Ok(Seq::new(self.stats()?.next_seq).unwrap_or(Seq::FIRST))
+    }
+
+    /// Entries lost so far: evicted, or refused for good.
+    pub(crate) fn lost(&self) -> Result<u64> {
+        let state = CursorFile::open(self.store(), Open::Read)?.load()?;
+        Ok(state.evicted + state.dead_lettered)
     }
 
     /// Takes the right to deliver; it lasts as long as the file is open.

@@ -28,6 +28,8 @@ pub(crate) struct Space {
     cursor_file: CursorFile,
     /// As last seen; it only grows.
     cursor: Seq,
+    /// Entries evicted or dead-lettered, as last seen.
+    lost: u64,
     segments: Vec<Seq>,
     bytes: u64,
     last_expiry: Option<Instant>,
@@ -37,7 +39,15 @@ impl Space {
     pub fn new(journal: &Journal) -> Result<Self> {
         let store = journal.store().clone();
         let cursor_file = CursorFile::open(&store, Open::Write)?;
-        Ok(Self { store, cursor_file, cursor: Seq::FIRST, segments: Vec::new(), bytes: 0, last_expiry: None })
+        Ok(Self {
+            store,
+            cursor_file,
+            cursor: Seq::FIRST,
+            lost: 0,
+            segments: Vec::new(),
+            bytes: 0,
+            last_expiry: None,
+        })
     }
 
     /// Looks at the directory: others may have added to it or taken from it.
@@ -69,13 +79,19 @@ impl Space {
 
     fn seen(&mut self, state: &CursorState) -> Result<Seq> {
         self.cursor = state.cursor;
+        self.lost = state.evicted + state.dead_lettered;
         Ok(self.cursor)
+    }
+
+    /// The cursor, and how many entries were lost to eviction or refusal, as last seen.
+    pub fn last_seen(&self) -> (Seq, u64) {
+        (self.cursor, self.lost)
     }
 
     /// A journal must not end before what was dealt with or sent.
     pub fn check_cursor(&mut self, next: Seq) -> Result<()> {
         let state = self.cursor_file.load()?;
-        self.cursor = state.cursor;
+        self.seen(&state)?;
         check_cursor(&self.store, &state, next)
     }
 
