@@ -109,6 +109,12 @@ impl Intake {
         self.lock().kept.count() as u64
     }
 
+    /// Entries in the open group.
+    #[cfg(test)]
+    pub fn waiting(&self) -> usize {
+        self.lock().group.block.count()
+    }
+
     /// Where the journal ends, and a copy of the records that the disk has not taken, at one moment.
     pub fn snapshot(&self) -> Result<(Seq, Vec<u8>)> {
         let mut stage = self.lock();

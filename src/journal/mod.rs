@@ -56,6 +56,8 @@ pub use self::reader::{Damage, Item, Reader};
 pub(crate) use self::rejected::RejectedLine;
 use self::segment_writer::SegmentWriter;
 pub use self::stats::Stats;
+#[cfg(test)]
+pub(crate) use self::tail_mark::TailMark;
 pub use self::verify::{Finding, Verification};
 use crate::error::{Error, Result};
 use crate::record::Seq;
