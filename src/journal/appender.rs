@@ -3,6 +3,7 @@
 //! Between commits it holds nothing: any number of appenders may take turns. Under the lock it first checks that
 //! the journal still is as it left it; if not (another writer, a compaction, new limits) it looks again.
 
+use super::alert::Alerts;
 use super::config::{Config, Overflow};
 use super::layout;
 use super::room::{Room, Space};
@@ -32,6 +33,7 @@ pub(crate) struct Appender {
     config: Config,
     space: Space,
     writer: Option<SegmentWriter>,
+    alerts: Alerts,
     latched: bool,
 }
 
@@ -45,6 +47,7 @@ impl Appender {
             config: journal.config().clone(),
             space: Space::new(journal)?,
             writer: None,
+            alerts: Alerts::default(),
             latched: false,
         };
         let lock = appender.lock.clone();
@@ -73,14 +76,18 @@ impl Appender {
     /// # Errors
     /// After one, none of the block's entries may be taken for durable, though some may turn out to be.
     pub fn commit(&mut self, block: &mut Block, durability: Durability) -> Result<usize> {
-        self.locked(|appender| {
+        let taken = self.locked(|appender| {
             let taken = appender.write_block(block)?;
             if durability == Durability::Sync {
                 appender.sync_active()?;
             }
             appender.drop_excess()?;
             Ok(taken)
-        })
+        });
+        if let Some(lost) = self.space.take_lost() {
+            self.alerts.consider(&self.journal, &self.config.limits, lost);
+        }
+        taken
     }
 
     /// Makes everything that was appended durable, by whomever.
@@ -94,7 +101,8 @@ impl Appender {
             return Ok(());
         }
         self.locked(|appender| {
-            let bytes = SideFile::open(appender.journal.store(), layout::REJECTED)?.append(lines)?;
+            let bytes = SideFile::open(appender.journal.store(), layout::REJECTED, &appender.config.limits)?
+                .append(lines)?;
             appender.space.grew(bytes);
             let writer = appender.writer()?;
             writer.mark.syncs += 1;

@@ -2,13 +2,13 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::layout;
 use super::reader::Damage;
 use super::rejected::Bytes;
 use super::side_file::SideFile;
+use super::{Journal, layout};
 use crate::error::Result;
 use crate::record::{Seq, Timestamp};
-use crate::storage::{Open, Store};
+use crate::storage::Open;
 
 /// Damage is copied in pieces of this size, so that a ruined segment is never in memory whole.
 const PIECE_BYTES: u64 = 64 << 10;
@@ -33,11 +33,12 @@ struct Place {
 }
 
 /// Copies the bad bytes to `damaged.jsonl`. Done again after a crash, it does not add the same place again.
-pub(crate) fn set_aside(store: &Store, damage: &Damage) -> Result<()> {
-    let mut aside = SideFile::open(store, layout::DAMAGED)?;
+pub(crate) fn set_aside(journal: &Journal, damage: &Damage) -> Result<()> {
+    let store = journal.store();
+    let mut aside = SideFile::open(store, layout::DAMAGED, &journal.config().limits)?;
     let name = damage.file.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
     let end = damage.offset + damage.length;
-    let mut offset = match aside.last::<Place>()? {
+    let mut offset = match aside.last::<Place>() {
         Some(last) if last.first == damage.first && last.file == name && last.offset >= damage.offset => {
             last.offset + PIECE_BYTES
         }

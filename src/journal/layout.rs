@@ -12,6 +12,11 @@ pub(crate) const REJECTED: &str = "rejected.jsonl";
 pub(crate) const DEAD_LETTER: &str = "dead-letter.jsonl";
 pub(crate) const DAMAGED: &str = "damaged.jsonl";
 
+/// What a side file is renamed to when it has grown to its share: `rejected.old.jsonl`.
+pub(crate) fn old_name(side_file: &str) -> String {
+    format!("{}.old.jsonl", side_file.trim_end_matches(".jsonl"))
+}
+
 const SEGMENT_DIGITS: usize = 20;
 const SEGMENT_SUFFIX: &str = ".jsonl";
 
@@ -34,7 +39,7 @@ pub(crate) fn is_ours(name: &str) -> bool {
     matches!(
         name,
         CONFIG | CONFIG_NEW | CURSOR | APPEND_LOCK | REPLAY_LOCK | REJECTED | DEAD_LETTER | DAMAGED
-    )
+    ) || [REJECTED, DEAD_LETTER, DAMAGED].iter().any(|side_file| old_name(side_file) == name)
 }
 
 #[cfg(test)]

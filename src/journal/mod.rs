@@ -9,10 +9,12 @@
 //! | `reader` | entries in order, past damage |
 //! | `cursor` | what was dealt with, what is in flight, the counters |
 //! | `side_file`, `rejected`, `dead_letter`, `damaged` | what could not go the usual way |
+//! | `alert` | telling somebody that entries are being lost |
 //! | `stats`, `compact`, `verify` | inspection and upkeep |
 //!
 //! What each operation leaves behind when it is cut off: docs/design.md.
 
+mod alert;
 mod appender;
 mod compact;
 mod config;
@@ -45,6 +47,7 @@ use std::sync::Arc;
 
 use uuid::Uuid;
 
+pub(crate) use self::alert::Alerts;
 pub(crate) use self::appender::{Appender, Durability};
 pub use self::compact::Compaction;
 pub use self::config::{Config, Limits, Overflow, Settings};
@@ -72,6 +75,8 @@ pub struct Journal(Arc<Inner>);
 struct Inner {
     store: Store,
     config: Config,
+    /// The id that it had before it was found to be a copy.
+    former_id: Option<Uuid>,
 }
 
 impl Journal {
@@ -125,17 +130,35 @@ impl Journal {
             return Err(Error::NotAJournal { path: path.to_owned(), reason });
         };
         segments::list(&store)?;
+        if writer && config.is_copy {
+            return Self::renew(store);
+        }
         Ok(Self::from_parts(store, config))
     }
 
     fn from_parts(store: Store, config: Config) -> Self {
-        Self(Arc::new(Inner { store, config }))
+        Self(Arc::new(Inner { store, config, former_id: None }))
+    }
+
+    /// A copy, or what came back from a backup, gets an id of its own: what it gives out from now on must not be taken
+    /// for what its original has given out under the same seqs.
+    fn renew(store: Store) -> Result<Self> {
+        let lock = store.open(layout::APPEND_LOCK, Open::Create)?;
+        let _guard = lock.lock()?;
+        let config = Config::load(&store)?.ok_or_else(|| Error::Missing { path: store.path().to_owned() })?;
+        if !config.is_copy {
+            return Ok(Self::from_parts(store, config));
+        }
+        let former_id = Some(config.id);
+        let config =
+            Config { is_copy: false, ..config.with(&Settings { new_id: true, ..Settings::default() })? };
+        config.store(&store)?;
+        Ok(Self(Arc::new(Inner { store, config, former_id })))
     }
 
     /// Changes the limits, for all writers, where they differ.
     fn with_settings(self, settings: &Settings) -> Result<Self> {
-        let changed = self.config().clone().with(settings)?;
-        if changed == *self.config() {
+        if self.config().clone().with(settings)? == *self.config() {
             return Ok(self);
         }
         let store = self.store().clone();
@@ -156,6 +179,12 @@ impl Journal {
     /// Names the journal to receivers.
     pub fn id(&self) -> Uuid {
         self.config().id
+    }
+
+    /// The id that the journal had until now, if opening it has just found that it is a copy or comes from a backup. It has a
+    /// new one then, so that no receiver takes its new entries for old ones.
+    pub fn former_id(&self) -> Option<Uuid> {
+        self.0.former_id
     }
 
     /// Identity and limits, as they were when the journal was opened.
@@ -224,8 +253,7 @@ impl Journal {
 
     /// Entries lost so far: evicted, or refused for good.
     pub(crate) fn lost(&self) -> Result<u64> {
-        let state = CursorFile::open(self.store(), Open::Read)?.load()?;
-        Ok(state.evicted + state.dead_lettered)
+        Ok(CursorFile::open(self.store(), Open::Read)?.load()?.lost())
     }
 
     /// Takes the right to deliver; it lasts as long as the file is open.

@@ -9,7 +9,7 @@ use super::cursor::CursorFile;
 use super::lines::Lines;
 use super::{layout, seek, segments};
 use crate::error::{Error, Result};
-use crate::record::{Record, Seq, decode, decode_again};
+use crate::record::{Record, Seq, Timestamp, decode};
 use crate::storage::{Open, Store};
 
 /// A read of the file; a batch of usual size comes in one.
@@ -125,7 +125,7 @@ impl Reader {
             }
             let at = self.lines.position();
             match self.classify()? {
-                Step::Entry => return self.entry(at),
+                Step::Entry(written, payload_bytes) => return Ok(self.entry(at, written, payload_bytes)),
                 Step::Gap(seq) => {
                     self.lines.go_to(at);
                     return Ok(Some(Item::Damaged(self.damage(at, seq))));
@@ -145,7 +145,9 @@ impl Reader {
         let (expected, started, bad_from) = (self.expected, self.started, self.bad_from);
         let Some((offset, line)) = self.lines.next()? else { return Ok(Step::EndOfFile) };
         match decode(line) {
-            Ok(record) if record.seq == expected && bad_from.is_none() => Ok(Step::Entry),
+            Ok(record) if record.seq == expected && bad_from.is_none() => {
+                Ok(Step::Entry(record.at, record.payload.len()))
+            }
             Ok(record) if record.seq >= expected => Ok(Step::Gap(record.seq)),
             // On the way to where reading begins.
             Ok(_) if !started => {
@@ -159,11 +161,13 @@ impl Reader {
         }
     }
 
-    /// Hands out the entry at `at`, which was just found to be the expected one.
-    fn entry(&mut self, at: u64) -> Result<Option<Item<'_>>> {
+    /// Hands out the entry at offset `at`, which was just found to be the expected one.
+    fn entry(&mut self, at: u64, written: Timestamp, payload_bytes: usize) -> Option<Item<'_>> {
+        let seq = self.expected;
         self.started = true;
-        self.expected = self.expected.next();
-        Ok(self.lines.last(at).and_then(decode_again).map(Item::Entry))
+        self.expected = seq.next();
+        let line = self.lines.last(at)?;
+        Record::from_parts(seq, written, payload_bytes, line).map(Item::Entry)
     }
 
     /// What is missing or bad before `next`, found at offset `end`.
@@ -229,7 +233,8 @@ impl Reader {
 }
 
 enum Step {
-    Entry,
+    /// The expected entry: when it was written, and the size of its payload.
+    Entry(Timestamp, usize),
     Gap(Seq),
     Skip,
     EndOfFile,

@@ -29,10 +29,12 @@ pub(crate) struct Space {
     /// As last seen; it only grows.
     cursor: Seq,
     /// Entries evicted or dead-lettered, as last seen.
-    lost: u64,
+    lost_seen: u64,
     segments: Vec<Seq>,
     bytes: u64,
     last_expiry: Option<Instant>,
+    /// Entries lost so far, before and after the evictions that no alert has been considered for.
+    lost: Option<(u64, u64)>,
 }
 
 impl Space {
@@ -43,10 +45,11 @@ impl Space {
             store,
             cursor_file,
             cursor: Seq::FIRST,
-            lost: 0,
+            lost_seen: 0,
             segments: Vec::new(),
             bytes: 0,
             last_expiry: None,
+            lost: None,
         })
     }
 
@@ -79,13 +82,13 @@ impl Space {
 
     fn seen(&mut self, state: &CursorState) -> Result<Seq> {
         self.cursor = state.cursor;
-        self.lost = state.evicted + state.dead_lettered;
+        self.lost_seen = state.lost();
         Ok(self.cursor)
     }
 
     /// The cursor, and how many entries were lost to eviction or refusal, as last seen.
     pub fn last_seen(&self) -> (Seq, u64) {
-        (self.cursor, self.lost)
+        (self.cursor, self.lost_seen)
     }
 
     /// A journal must not end before what was dealt with or sent.
@@ -119,7 +122,11 @@ impl Space {
 
     /// Counts everything pending before `end` as evicted.
     pub fn evict_to(&mut self, end: Seq) -> Result<()> {
-        let mut state = self.cursor_file.update(|state| state.evict_to(end))?;
+        let mut lost = 0;
+        let mut state = self.cursor_file.update(|state| {
+            lost = state.lost();
+            state.evict_to(end);
+        })?;
         if state.undecided() > 0 {
             // If nobody delivers, no answer will come: what was passed in flight is evicted.
             let replay_lock = self.store.open(layout::REPLAY_LOCK, Open::Create)?;
@@ -127,8 +134,14 @@ impl Space {
                 state = self.cursor_file.update(CursorState::trim)?;
             }
         }
+        self.lost = Some((self.lost.map_or(lost, |(before, _)| before), state.lost()));
         self.seen(&state)?;
         Ok(())
+    }
+
+    /// Entries lost before and after what was evicted since this was asked last.
+    pub fn take_lost(&mut self) -> Option<(u64, u64)> {
+        self.lost.take()
     }
 
     /// Whether expiry is due: now and then, not with every commit.

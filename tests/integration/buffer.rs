@@ -109,5 +109,5 @@ fn a_journal_that_does_not_drop_entries_hands_the_item_back_when_it_is_full() {
     let failed = buffer.write(Reading { celsius: 7.0 }).unwrap_err();
     assert!(matches!(failed.error(), Error::Full { .. }), "{failed}");
     assert_eq!(failed.into_item(), Reading { celsius: 7.0 });
-    assert_eq!(records(&sandbox).len(), 2);
+    assert_eq!(records(&sandbox.journal()).len(), 2);
 }
