@@ -2,7 +2,12 @@
 //!
 //! `cargo bench --bench buffer`; `EDGESYNC_BENCH_DIR` names a directory on the disk in question. Each figure is the median
 //! of several rounds that take turns.
-#![allow(clippy::expect_used, clippy::print_stdout, clippy::unwrap_used, reason = "a benchmark is not shipped")]
+#![allow(
+    clippy::expect_used,
+    clippy::print_stdout,
+    clippy::unwrap_used,
+    reason = "a benchmark is not shipped"
+)]
 
 use std::collections::VecDeque;
 use std::io::{BufRead, BufReader, Write};
@@ -143,7 +148,8 @@ fn main() {
         // `cargo test --benches` only wants to know that it builds.
         return;
     }
-    let place = std::env::var("EDGESYNC_BENCH_DIR").unwrap_or_else(|_| std::env::temp_dir().display().to_string());
+    let place =
+        std::env::var("EDGESYNC_BENCH_DIR").unwrap_or_else(|_| std::env::temp_dir().display().to_string());
     let path = Path::new(&place);
     in_memory("in memory, 1 thread", 200_000, 1, 1_000_000);
     in_memory("in memory, 2 threads", 200_000, 2, 1_000_000);

@@ -42,7 +42,7 @@ pub async fn main() -> Result<(), Box<dyn Error>> {
                 // In memory a write is no more than a copy. On disk it waits for the disk: there, where
                 // that is too long for a task, use `spawn_blocking`.
                 if let Err(failed) = buffer.write(Measurement { task, value }) {
-                    println!("task {}: {failed}", failed.into_item().task);
+                    println!("task {}: {failed}", failed.item().task);
                 }
                 tokio::task::yield_now().await;
             }

@@ -43,8 +43,8 @@ pub fn main() -> Result<(), Box<dyn Error>> {
                 for step in 0..25 {
                     let reading = Reading { sensor, celsius: 20.0 + f64::from(step) / 10.0 };
                     if let Err(failed) = buffer.write(reading) {
-                        // The item is back: keep it, sound the alarm, or give up on it knowingly.
-                        println!("sensor {}: {failed}", failed.into_item().sensor);
+                        // The item is in the error: keep it, sound the alarm, or give up on it knowingly.
+                        println!("sensor {}: {failed}", failed.item().sensor);
                     }
                 }
             });

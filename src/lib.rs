@@ -37,6 +37,9 @@
 //! # }
 //! ```
 //!
+//! A program that wants to keep values of its own and not lines uses a [`Buffer`]: the same journal, typed, with a
+//! connection that comes and goes. `docs/library.md` shows both.
+//!
 //! The formats, and what a crash leaves behind: `docs/design.md`.
 
 mod buffer;

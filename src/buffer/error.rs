@@ -20,6 +20,11 @@ impl<T> WriteError<T> {
         &self.error
     }
 
+    /// The item.
+    pub fn item(&self) -> &T {
+        &self.item
+    }
+
     /// The item, back.
     pub fn into_item(self) -> T {
         self.item
