@@ -184,6 +184,13 @@ impl Link {
         }
     }
 
+    /// Has another run made after a while, though nothing is written.
+    pub fn try_again(&self) {
+        let mut state = self.lock();
+        state.dirty = true;
+        state.not_before = Instant::now().checked_add(RETRY_INTERVAL);
+    }
+
     fn go_offline(&self, state: &mut State, epoch: u64) {
         state.dirty = true;
         if state.epoch == epoch && self.online.swap(false, Ordering::SeqCst) {

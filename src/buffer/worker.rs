@@ -37,12 +37,16 @@ impl<S: Sink> Worker<S> {
         while let Some(job) = self.shared.link.next_job() {
             let result = self.deliver(&job);
             self.shared.link.finish(job, result);
+            if self.shared.intake.not_durable() > 0 {
+                self.shared.link.try_again();
+            }
         }
     }
 
     fn deliver(&mut self, job: &Job) -> Result<ReplayReport> {
         *self.stop.lock().unwrap_or_else(PoisonError::into_inner) = job.stop.clone();
-        self.shared.intake.flush()?;
+        // A disk that is too full to take entries can still be drained.
+        let _ = self.shared.intake.flush();
         let journal = &self.shared.journal;
         let run = Replayer::new(journal, &mut self.sink, &self.options)?.run(&job.stop, &mut |_| ());
         if let Ok(report) = &run {

@@ -30,8 +30,8 @@ fn the_command_line_looks_at_a_journal_while_a_program_has_it_open() {
     let buffer = buffer(&sandbox);
     write(&buffer, 3);
     sandbox.stats().shows([("written", 3), ("delivered", 0), ("pending", 3)]);
-    let cat = sandbox.edgesync(["cat"]).run().exits(0);
-    assert_eq!(cat.stdout(), "{\"celsius\":0.0}\n{\"celsius\":1.0}\n{\"celsius\":2.0}\n");
+    let printed = sandbox.edgesync(["cat"]).run().exits(0).stdout();
+    assert_eq!(printed, "{\"celsius\":0.0}\n{\"celsius\":1.0}\n{\"celsius\":2.0}\n");
     sandbox.edgesync(["verify"]).run().exits(0);
     buffer.connectivity_restored().wait().unwrap();
     write(&buffer, 1);

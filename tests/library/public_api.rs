@@ -101,6 +101,9 @@ fn describe(item: &Item, name: &str, feature: &str, lines: &mut BTreeSet<String>
             }
         }
         Item::Fn(item) if is_it(&item.vis, &item.sig.ident) => add(text(&item.sig)),
+        Item::Type(item) if is_it(&item.vis, &item.ident) => {
+            add(format!("type {name}{} = {}", text(&item.generics), text(&item.ty)));
+        }
         Item::Const(item) if is_it(&item.vis, &item.ident) => add(format!("const: {}", text(&item.ty))),
         Item::Impl(item) if self_name(&item.self_ty) == Some(name.to_owned()) => {
             if let Some((_, path, _)) = &item.trait_ {

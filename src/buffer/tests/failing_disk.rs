@@ -51,6 +51,20 @@ fn entries_that_stay_in_memory_are_counted_and_written_in_their_turn_once_the_di
 }
 
 #[test]
+fn what_stays_in_memory_is_delivered_once_the_disk_works_though_nothing_else_is_written() {
+    let (faults, journal) = Faulty::new();
+    let options = as_on_disk().on_disk_failure(OnDiskFailure::KeepInMemory);
+    let endpoint = Endpoint::accepting();
+    let buffer = endpoint.buffer_over(journal, options);
+    write(&buffer, 1..=2);
+    drain(&buffer);
+    faults.set_writes(true);
+    write(&buffer, 3..=4);
+    faults.set_writes(false);
+    assert_eq!(endpoint.wait_for(4), [1, 2, 3, 4]);
+}
+
+#[test]
 fn what_stays_in_memory_has_a_bound_and_a_close_that_loses_it_says_so() {
     let (faults, journal) = Faulty::new();
     let options = as_on_disk().max_capacity(3).on_disk_failure(OnDiskFailure::KeepInMemory);
