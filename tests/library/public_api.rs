@@ -74,7 +74,9 @@ fn parse(path: &PathBuf) -> Vec<Item> {
 
 /// Adds a line for everything that an item says about `name`.
 fn describe(item: &Item, name: &str, feature: &str, lines: &mut BTreeSet<String>) {
-    let mut add = |line: String| drop(lines.insert(format!("{name}: {line}{feature}")));
+    let mut add = |line: String| {
+        lines.insert(format!("{name}: {line}{feature}"));
+    };
     let is_it = |vis: &Visibility, ident: &syn::Ident| matches!(vis, Visibility::Public(_)) && ident == name;
     match item {
         Item::Struct(item) if is_it(&item.vis, &item.ident) => {
