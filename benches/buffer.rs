@@ -76,7 +76,9 @@ fn push_all(count: u32, threads: u32, push: impl Fn(Event) + Sync) -> Duration {
 fn in_memory(name: &str, count: u32, threads: u32, capacity: u64) {
     let ours = || {
         let buffer = buffer(BufferOptions::default().max_capacity(capacity).dead_letter_threshold(0));
-        push_all(count, threads, |event| drop(buffer.write(event).unwrap()))
+        push_all(count, threads, |event| {
+            buffer.write(event).unwrap();
+        })
     };
     let plain = || {
         let queue = Mutex::new(VecDeque::new());
