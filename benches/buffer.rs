@@ -13,7 +13,7 @@ use std::collections::VecDeque;
 use std::io::{BufRead, BufReader, Write};
 use std::path::Path;
 use std::process::{Command, Stdio};
-use std::sync::{Barrier, Mutex};
+use std::sync::Mutex;
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -94,17 +94,15 @@ fn in_memory(name: &str, count: u32, threads: u32, capacity: u64) {
     show(name, count, beside(ours, plain), "Mutex<VecDeque>");
 }
 
-/// `batch` threads write one entry each at the same time, again and again.
+/// `batch` threads write one entry after another, and so about as many share a sync.
 fn on_disk_buffer(path: &Path, batch: u32, rounds: u32) -> Duration {
     let directory = tempfile::tempdir_in(path).unwrap();
     let buffer = buffer(BufferOptions::with_persistence(directory.path().join("journal")));
-    let barrier = Barrier::new(batch as usize);
     let start = Instant::now();
     thread::scope(|scope| {
         for _ in 0..batch {
             scope.spawn(|| {
                 for frame in 0..rounds {
-                    barrier.wait();
                     buffer.write(event(u64::from(frame))).unwrap();
                 }
             });

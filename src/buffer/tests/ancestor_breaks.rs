@@ -133,7 +133,7 @@ fn recovery_respects_the_capacity() {
 
 #[test]
 fn a_failed_disk_write_fails_the_write_and_hands_the_item_back() {
-    let (faults, journal) = Faulty::new();
+    let (faults, journal) = Faulty::journal();
     let buffer = Endpoint::accepting().buffer_over(journal, as_on_disk());
     write(&buffer, 1..=2);
     faults.set_writes(true);
@@ -151,7 +151,7 @@ fn a_failed_disk_write_fails_the_write_and_hands_the_item_back() {
 
 #[test]
 fn every_entry_is_synced_before_its_write_returns() {
-    let (faults, journal) = Faulty::new();
+    let (faults, journal) = Faulty::journal();
     let lock = journal.store().open("append.lock", Open::Read).unwrap();
     let durable = || TailMark::read(&lock).unwrap().unwrap().durable_next;
     let buffer = Endpoint::accepting().buffer_over(journal, as_on_disk());
@@ -165,7 +165,7 @@ fn every_entry_is_synced_before_its_write_returns() {
 
 #[test]
 fn a_batch_rewrites_nothing_of_what_waits() {
-    let (faults, journal) = Faulty::new();
+    let (faults, journal) = Faulty::journal();
     let mut appender = Appender::open(&journal).unwrap();
     appender.commit(&mut block((1..=20_000).map(|number| number.to_string())), Durability::Sync).unwrap();
     drop(appender);

@@ -9,7 +9,7 @@ use crate::{Error, OnDiskFailure};
 
 #[test]
 fn after_a_failed_flush_nothing_is_taken_until_the_buffer_is_opened_again() {
-    let (faults, journal) = Faulty::new();
+    let (faults, journal) = Faulty::journal();
     let buffer = Endpoint::accepting().buffer_over(journal.clone(), as_on_disk());
     write(&buffer, 1..=2);
     faults.set_syncs(true);
@@ -25,7 +25,7 @@ fn after_a_failed_flush_nothing_is_taken_until_the_buffer_is_opened_again() {
 #[test]
 fn entries_that_stay_in_memory_are_counted_and_written_in_their_turn_once_the_disk_works() {
     for sync in [false, true] {
-        let (faults, journal) = Faulty::new();
+        let (faults, journal) = Faulty::journal();
         let options = as_on_disk().on_disk_failure(OnDiskFailure::KeepInMemory);
         let endpoint = Endpoint::accepting();
         let buffer = endpoint.buffer_over(journal, options);
@@ -52,7 +52,7 @@ fn entries_that_stay_in_memory_are_counted_and_written_in_their_turn_once_the_di
 
 #[test]
 fn what_stays_in_memory_is_delivered_once_the_disk_works_though_nothing_else_is_written() {
-    let (faults, journal) = Faulty::new();
+    let (faults, journal) = Faulty::journal();
     let options = as_on_disk().on_disk_failure(OnDiskFailure::KeepInMemory);
     let endpoint = Endpoint::accepting();
     let buffer = endpoint.buffer_over(journal, options);
@@ -66,7 +66,7 @@ fn what_stays_in_memory_is_delivered_once_the_disk_works_though_nothing_else_is_
 
 #[test]
 fn what_stays_in_memory_has_a_bound_and_a_close_that_loses_it_says_so() {
-    let (faults, journal) = Faulty::new();
+    let (faults, journal) = Faulty::journal();
     let options = as_on_disk().max_capacity(3).on_disk_failure(OnDiskFailure::KeepInMemory);
     let buffer = Endpoint::accepting().buffer_over(journal, options);
     faults.set_writes(true);
@@ -79,7 +79,7 @@ fn what_stays_in_memory_has_a_bound_and_a_close_that_loses_it_says_so() {
 
 #[test]
 fn threads_that_write_at_the_same_time_share_a_sync() {
-    let (faults, journal) = Faulty::new();
+    let (faults, journal) = Faulty::journal();
     let buffer = Endpoint::accepting().buffer_over(journal, as_on_disk());
     let before = faults.syncs.load(Ordering::SeqCst);
     // While one thread commits, which needs the journal's lock, the others gather behind it.

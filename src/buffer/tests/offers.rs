@@ -109,7 +109,7 @@ fn a_panic_or_an_error_in_the_upload_is_try_later_and_loses_nothing() {
         match call {
             1 => panic!("no such host"),
             2 => Err("timed out".to_owned()),
-            _ => Ok(seen.send(batch.items).unwrap()),
+            _ => seen.send(batch.items).map_err(|error| error.to_string()),
         }
     };
     let buffer = Buffer::with_upload(BufferOptions::default(), upload).unwrap();

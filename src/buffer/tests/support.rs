@@ -155,7 +155,7 @@ pub struct Faults {
 }
 
 impl Faulty {
-    pub fn new() -> (Arc<Faults>, Journal) {
+    pub fn journal() -> (Arc<Faults>, Journal) {
         let faulty = Self::default();
         let faults = Arc::clone(&faulty.faults);
         let store = Store::new(Path::new("faulty"), Arc::new(faulty));
