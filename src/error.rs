@@ -108,6 +108,9 @@ pub enum Error {
         /// The journal directory.
         path: PathBuf,
     },
+    /// The buffer was closed; it takes no more entries and delivers none.
+    #[error("the buffer is closed")]
+    Closed,
     /// A value that the caller gave is out of range.
     #[error("{0}")]
     Invalid(String),
@@ -148,6 +151,7 @@ impl Error {
                 Some("deliver (`edgesync replay`) or raise the limit (`edgesync init --max-bytes`)".into())
             }
             Self::Latched { .. } => Some("see the first error; start again once the disk is sound".into()),
+            Self::Closed => Some("open a buffer again; what it held on disk is still there".into()),
             Self::Invalid(_) => None,
         }
     }
@@ -156,6 +160,29 @@ impl Error {
     pub(crate) fn is_storage_full(&self) -> bool {
         use io::ErrorKind::{QuotaExceeded, StorageFull};
         matches!(self, Self::Io { source, .. } if matches!(source.kind(), StorageFull | QuotaExceeded))
+    }
+
+    /// The same error once more, for another caller that it also hits.
+    pub(crate) fn again(&self) -> Self {
+        match self {
+            Self::Io { action, path, source } => {
+                let source = match source.raw_os_error() {
+                    Some(number) => io::Error::from_raw_os_error(number),
+                    None => io::Error::new(source.kind(), source.to_string()),
+                };
+                Self::Io { action, path: path.clone(), source }
+            }
+            Self::Missing { path } => Self::Missing { path: path.clone() },
+            Self::NotAJournal { path, reason } => {
+                Self::NotAJournal { path: path.clone(), reason: reason.clone() }
+            }
+            Self::Damaged { path, reason } => Self::Damaged { path: path.clone(), reason: reason.clone() },
+            Self::Full { path, limit } => Self::Full { path: path.clone(), limit: limit.clone() },
+            Self::Latched { path } => Self::Latched { path: path.clone() },
+            Self::Busy { path } => Self::Busy { path: path.clone() },
+            Self::Closed => Self::Closed,
+            other => Self::Invalid(other.to_string()),
+        }
     }
 
     /// Names the action and the path of a failed system call.

@@ -37,8 +37,12 @@
 //! # }
 //! ```
 //!
+//! A program that wants to keep values of its own and not lines uses a [`Buffer`]: the same journal, typed, with a
+//! connection that comes and goes. `docs/library.md` shows both.
+//!
 //! The formats, and what a crash leaves behind: `docs/design.md`.
 
+mod buffer;
 mod error;
 mod ingest;
 mod journal;
@@ -48,6 +52,10 @@ mod sink;
 mod stop;
 mod storage;
 
+pub use buffer::{
+    Buffer, BufferOptions, BufferStats, Buffered, Completion, Entry, OnDiskFailure, UploadBatch,
+    UploadResult, WriteError,
+};
 pub use error::{Error, Result};
 pub use ingest::{IngestOptions, IngestReport, MAX_LINE_MAX, NotTaken, Notice, SyncPolicy, ingest};
 pub use journal::{

@@ -61,6 +61,11 @@ impl Appender {
         self.writer.as_ref().map_or(Seq::FIRST, |writer| writer.mark.next)
     }
 
+    /// The cursor, and how many entries were lost to eviction or refusal, as last seen.
+    pub fn last_seen(&self) -> (Seq, u64) {
+        self.space.last_seen()
+    }
+
     pub fn overflow(&self) -> Overflow {
         self.config.limits.overflow
     }

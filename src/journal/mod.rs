@@ -61,6 +61,8 @@ pub use self::reader::{Damage, Item, Reader};
 pub(crate) use self::rejected::RejectedLine;
 use self::segment_writer::SegmentWriter;
 pub use self::stats::Stats;
+#[cfg(test)]
+pub(crate) use self::tail_mark::TailMark;
 pub use self::verify::{Finding, Verification};
 use crate::error::{Error, Result};
 use crate::record::Seq;
@@ -127,6 +129,12 @@ impl Journal {
             }
             Err(error) => Err(error),
         }
+    }
+
+    /// Creates a journal in any store: the same code on other storage.
+    pub(crate) fn create_in(store: Store, settings: &Settings) -> Result<Self> {
+        let (store, config) = create::create_in(store, Config::new(settings)?)?;
+        Ok(Self::from_parts(store, config))
     }
 
     fn open_as(path: &Path, writer: bool) -> Result<Self> {
@@ -262,6 +270,16 @@ impl Journal {
 
     pub(crate) fn store(&self) -> &Store {
         &self.0.store
+    }
+
+    /// The next seq to be given.
+    pub(crate) fn end(&self) -> Result<Seq> {
+        Ok(Seq::new(self.stats()?.next_seq).unwrap_or(Seq::FIRST))
+    }
+
+    /// Entries lost so far: evicted, or refused for good.
+    pub(crate) fn lost(&self) -> Result<u64> {
+        Ok(CursorFile::open(self.store(), Open::Read)?.load()?.lost())
     }
 
     /// Takes the right to deliver; it lasts as long as the file is open.

@@ -28,6 +28,8 @@ pub(crate) struct Space {
     cursor_file: CursorFile,
     /// As last seen; it only grows.
     cursor: Seq,
+    /// Entries evicted or dead-lettered, as last seen.
+    lost_seen: u64,
     segments: Vec<Seq>,
     bytes: u64,
     last_expiry: Option<Instant>,
@@ -43,6 +45,7 @@ impl Space {
             store,
             cursor_file,
             cursor: Seq::FIRST,
+            lost_seen: 0,
             segments: Vec::new(),
             bytes: 0,
             last_expiry: None,
@@ -79,13 +82,19 @@ impl Space {
 
     fn seen(&mut self, state: &CursorState) -> Result<Seq> {
         self.cursor = state.cursor;
+        self.lost_seen = state.lost();
         Ok(self.cursor)
+    }
+
+    /// The cursor, and how many entries were lost to eviction or refusal, as last seen.
+    pub fn last_seen(&self) -> (Seq, u64) {
+        (self.cursor, self.lost_seen)
     }
 
     /// A journal must not end before what was dealt with or sent.
     pub fn check_cursor(&mut self, next: Seq) -> Result<()> {
         let state = self.cursor_file.load()?;
-        self.cursor = state.cursor;
+        self.seen(&state)?;
         check_cursor(&self.store, &state, next)
     }
 

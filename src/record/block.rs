@@ -43,6 +43,22 @@ impl Block {
         self.at = at;
     }
 
+    /// Entries that are added from now on were written at `at`.
+    pub fn set_time(&mut self, at: Timestamp) {
+        self.at = at;
+    }
+
+    /// Adds another block's entries behind these, under the seqs that follow, each with its own time.
+    pub fn join(&mut self, other: &Self) {
+        let now = self.at;
+        self.bytes.reserve(other.len() + other.count());
+        for index in 0..other.count() {
+            self.at = other.time(index);
+            self.push(other.payload(index), other.line(index));
+        }
+        self.at = now;
+    }
+
     /// Adds an entry. The payload is a validated one without a line feed.
     pub fn push(&mut self, payload: &[u8], line: u64) {
         debug_assert!(!payload.is_empty() && memchr::memchr(b'\n', payload).is_none());
@@ -62,7 +78,7 @@ impl Block {
         self.marks.len()
     }
 
-    #[cfg(test)]
+    /// The seq of the first entry, or of the one that comes.
     pub fn first(&self) -> Seq {
         self.first
     }
@@ -85,6 +101,12 @@ impl Block {
     /// The payload of the record with this index.
     pub fn payload(&self, index: usize) -> &[u8] {
         &self.bytes[self.marks[index].data as usize..self.offset(index + 1) - TRAILER]
+    }
+
+    /// When the entry with this index was written.
+    pub fn time(&self, index: usize) -> Timestamp {
+        let end = self.marks[index].data as usize - BEFORE_DATA.len();
+        Timestamp::from_text(&self.bytes[end - Timestamp::LEN..end]).unwrap_or(self.at)
     }
 
     /// The input line of the record with this index.
@@ -116,10 +138,7 @@ impl Block {
         }
         let old = std::mem::take(self);
         self.restart(first, old.at);
-        self.bytes.reserve(old.bytes.len() + old.count());
-        for index in 0..old.count() {
-            self.push(old.payload(index), old.line(index));
-        }
+        self.join(&old);
     }
 }
 
@@ -192,6 +211,19 @@ mod tests {
         renumbered.renumber(Seq::new(998).unwrap());
         assert_eq!(renumbered.records(0, 3), block(998, &payloads).records(0, 3));
         assert_eq!(renumbered.line(2), 3);
+    }
+
+    #[test]
+    fn entries_that_join_a_block_keep_their_times() {
+        let mut joined = block(5, &["1"]);
+        let mut other = Block::new();
+        other.restart(Seq::FIRST, Timestamp::now());
+        other.push(b"2", 7);
+        joined.join(&other);
+        assert_eq!((joined.time(1), joined.payload(1), joined.line(1)), (other.time(0), &b"2"[..], 7));
+        joined.renumber(Seq::FIRST);
+        assert_eq!(joined.time(1), other.time(0));
+        assert_eq!(joined.records(0, 1), block(1, &["1"]).records(0, 1));
     }
 
     #[test]

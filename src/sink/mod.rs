@@ -28,6 +28,12 @@ pub trait Sink: Send {
     fn send(&mut self, batch: &Batch, attempt: u32) -> Outcome;
 }
 
+impl<S: Sink + ?Sized> Sink for &mut S {
+    fn send(&mut self, batch: &Batch, attempt: u32) -> Outcome {
+        (**self).send(batch, attempt)
+    }
+}
+
 impl<S: Sink + ?Sized> Sink for Box<S> {
     fn send(&mut self, batch: &Batch, attempt: u32) -> Outcome {
         (**self).send(batch, attempt)

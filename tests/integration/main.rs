@@ -13,6 +13,7 @@ mod harness;
 mod append;
 mod append_streams;
 mod bad_input;
+mod buffer;
 mod completions;
 mod crash;
 mod damage;

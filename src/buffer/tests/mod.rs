@@ -1,0 +1,9 @@
+//! The buffer's promises: each row of what its ancestor offers, each place where the ancestor breaks, and what is new.
+
+mod ancestor_breaks;
+mod cancelling;
+mod failing_disk;
+mod logs;
+mod offers;
+mod scenarios;
+mod support;

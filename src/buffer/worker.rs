@@ -1,0 +1,79 @@
+//! The delivering thread: one run after another, while there is a connection and something to deliver.
+
+use std::sync::{Arc, PoisonError};
+use std::time::Duration;
+
+use super::Shared;
+use super::link::Job;
+use super::upload::{CurrentStop, Unpanicking};
+use crate::error::Result;
+use crate::replay::{OnRefused, ReplayOptions, ReplayReport, Replayer};
+use crate::sink::Sink;
+
+/// What the delivering thread works with.
+pub(super) struct Worker<S> {
+    shared: Arc<Shared>,
+    sink: Unpanicking<S>,
+    stop: CurrentStop,
+    options: ReplayOptions,
+}
+
+impl<S: Sink> Worker<S> {
+    pub fn new(shared: Arc<Shared>, sink: S, stop: CurrentStop, batch_size: u64) -> Self {
+        let options = ReplayOptions {
+            batch_size,
+            // The program decides when to try again: after a failure the buffer is offline.
+            retries: 0,
+            backoff: Duration::ZERO,
+            on_refused: OnRefused::DeadLetter,
+            ..ReplayOptions::default()
+        };
+        Self { shared, sink: Unpanicking(sink), stop, options }
+    }
+
+    /// Works until the buffer is closed.
+    pub fn run(mut self) {
+        let _ends = Ends(Arc::clone(&self.shared));
+        while let Some(job) = self.shared.link.next_job() {
+            let result = self.deliver(&job);
+            self.shared.link.finish(job, result);
+            if self.shared.intake.not_durable() > 0 {
+                self.shared.link.try_again();
+            }
+        }
+    }
+
+    fn deliver(&mut self, job: &Job) -> Result<ReplayReport> {
+        *self.stop.lock().unwrap_or_else(PoisonError::into_inner) = job.stop.clone();
+        // A disk that is too full to take entries can still be drained.
+        let _ = self.shared.intake.flush();
+        let journal = &self.shared.journal;
+        let run = Replayer::new(journal, &mut self.sink, &self.options)?.run(&job.stop, &mut |_| ());
+        if let Ok(report) = &run {
+            tracing::debug!(delivered = report.delivered, remaining = report.remaining, "a run ended");
+            if report.delivered + report.dead_lettered > 0 {
+                self.tidy_up()?;
+            }
+        }
+        run
+    }
+
+    /// Says what was lost, and gives space back where whole segments were dealt with.
+    fn tidy_up(&self) -> Result<()> {
+        let journal = &self.shared.journal;
+        self.shared.intake.see_lost(journal.lost()?);
+        if journal.compact(true)?.segments > 1 {
+            journal.compact(false)?;
+        }
+        Ok(())
+    }
+}
+
+/// Says that the thread has ended, also when it panics.
+struct Ends(Arc<Shared>);
+
+impl Drop for Ends {
+    fn drop(&mut self) {
+        self.0.link.end();
+    }
+}
