@@ -9,11 +9,12 @@ use std::fs::{self, OpenOptions};
 use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
+use std::thread;
 use std::time::Duration;
 
 use edgesync::{
-    Batch, IngestOptions, Item, Journal, Outcome, ReplayOptions, ReplayReport, Replayer, Seq, Settings, Sink,
-    Stop, ingest,
+    Batch, Error, IngestOptions, Item, Journal, Outcome, ReplayOptions, ReplayReport, Replayer, Seq,
+    Settings, Sink, Stop, ingest,
 };
 
 use crate::harness::{Sandbox, random, tally};
@@ -56,10 +57,16 @@ fn append(journal: &Journal, lines: &[&str]) -> edgesync::Result<u64> {
 
 fn replay(journal: &Journal, batches_max: usize) -> (edgesync::Result<ReplayReport>, Taken) {
     let taken = Arc::default();
-    let sink = Record { taken: Arc::clone(&taken), batches_max };
     let options =
         ReplayOptions { batch_size: 2, retries: 0, backoff: Duration::ZERO, ..ReplayOptions::default() };
-    let report = Replayer::new(journal, sink, &options).and_then(|it| it.run(&Stop::never(), &mut |_| ()));
+    let report = loop {
+        let sink = Record { taken: Arc::clone(&taken), batches_max };
+        match Replayer::new(journal, sink, &options) {
+            // A child that another test is just starting still has our lock open, until it becomes its program.
+            Err(Error::Busy { .. }) => thread::yield_now(),
+            replayer => break replayer.and_then(|it| it.run(&Stop::never(), &mut |_| ())),
+        }
+    };
     let taken = taken.lock().unwrap().clone();
     (report, taken)
 }
