@@ -40,6 +40,8 @@
 //! The formats, and what a crash leaves behind: `docs/design.md`.
 
 mod error;
+#[cfg(test)]
+mod exploration;
 mod ingest;
 mod journal;
 mod record;

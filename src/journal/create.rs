@@ -18,7 +18,11 @@ pub(crate) fn create(path: &Path, settings: &Settings) -> Result<(Store, Config)
         return Err(Error::MissingParent { path: path.to_owned() });
     }
     let disk = Disk::create(path).map_err(super::open_error(path, "create"))?;
-    let store = Store::new(path, Arc::new(disk));
+    create_in(Store::new(path, Arc::new(disk)), config)
+}
+
+/// The same in a directory that is there.
+pub(crate) fn create_in(store: Store, config: Config) -> Result<(Store, Config)> {
     check_nothing_is_lost(&store)?;
     let lock = store.open(layout::APPEND_LOCK, Open::Create)?;
     let _guard = lock.lock()?;

@@ -1,13 +1,16 @@
 //! All file access goes through here.
 //!
 //! [`Storage`] is one directory, [`StorageFile`] one open file in it; together they are all that the journal asks of an
-//! operating system. [`disk`] has the real ones. What they must do after a crash is written down in docs/design.md,
+//! operating system. [`disk`] has the real ones, `sim` those
+//! of the tests. What they must do after a crash is written down in docs/design.md,
 //! "Assumptions about the disk".
 //!
 //! [`Store`] and [`File`] are what the journal works with: they add the path to every error and take care of
 //! short reads and writes.
 
 pub(crate) mod disk;
+#[cfg(test)]
+pub(crate) mod sim;
 mod store;
 
 use std::fmt;
