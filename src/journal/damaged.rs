@@ -39,6 +39,7 @@ pub(crate) fn set_aside(store: &Store, damage: &Damage) -> Result<()> {
     let end = damage.offset + damage.length;
     let mut offset = match aside.last::<Place>()? {
         Some(last) if last.first == damage.first && last.file == name && last.offset >= damage.offset => {
+            aside.confirm_last()?;
             last.offset + PIECE_BYTES
         }
         _ => damage.offset,
