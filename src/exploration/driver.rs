@@ -92,8 +92,9 @@ impl Driver {
         if let Some(journal) = &self.journal {
             return Ok(journal.clone());
         }
+        let was_there = self.sim.world().inode("journal.json").is_some();
         let journal = Journal::open_or_create_in(store(&self.sim), &self.settings)?;
-        if !self.history.with(|facts| facts.created) {
+        if !was_there {
             self.history.note(Event::Created);
         }
         Ok(self.journal.insert(journal).clone())
@@ -112,7 +113,9 @@ impl Driver {
                 let line =
                     RejectedLine { line: 1, length: 4, reason: "not JSON".into(), bytes: b"oops".to_vec() };
                 let rejected = self.writer(writer)?.reject(&[line]);
-                self.or_try_again(writer, rejected)
+                self.or_try_again(writer, rejected)?;
+                self.history.note(Event::Rejected);
+                Ok(())
             }
             Step::Ingest { lines, sync } => self.ingest(lines, sync),
             Step::Replay { batch, answers } => self.replay(batch, answers),
@@ -218,8 +221,13 @@ impl Driver {
         if stats.written != counted + stats.pending {
             self.history.wrong(format!("promise 4: {stats:?}"));
         }
-        let mut found = Vec::new();
-        journal.verify(&mut |finding| found.push(finding.to_string()))?;
+        if stats.rejected_lines < self.history.with(|facts| facts.rejected) {
+            self.history.wrong(format!("rejected lines are gone: {stats:?}"));
+        }
+        let found = journal.verify(&mut |_| ())?;
+        if found.damaged_places > 0 && self.history.with(|facts| facts.ruined.is_empty()) {
+            self.history.wrong(format!("a crash is reported as damage: {found:?}"));
+        }
         Ok(())
     }
 

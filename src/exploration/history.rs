@@ -20,6 +20,8 @@ pub(super) enum Event {
     Handed { first: u64, payloads: Vec<Bytes> },
     /// The sink was about to say that it has taken these.
     Confirmed { first: u64, last: u64 },
+    /// A line was kept that is no entry.
+    Rejected,
     /// A run ended well with the cursor there.
     CursorAt(u64),
     /// An entry was damaged on the disk.
@@ -37,6 +39,7 @@ pub(super) struct Facts {
     pub handed: BTreeMap<u64, Bytes>,
     pub confirmed: BTreeSet<u64>,
     pub cursor: u64,
+    pub rejected: u64,
     pub ruined: BTreeSet<u64>,
     seq_of: HashMap<Bytes, u64>,
     batches: BTreeMap<(u64, u64), Vec<Bytes>>,
@@ -55,10 +58,15 @@ impl Facts {
                 self.tried.insert(Arc::clone(payload));
             }
             Event::Acked { seq, payload } => {
+                self.created = true;
                 self.same_bytes(*seq, payload)?;
                 self.acked.insert(*seq, Arc::clone(payload));
             }
             Event::Handed { first, payloads } => return self.handed(*first, payloads),
+            Event::Rejected => {
+                self.created = true;
+                self.rejected += 1;
+            }
             Event::Confirmed { first, last } => self.confirmed.extend(*first..=*last),
             Event::CursorAt(seq) => self.cursor = self.cursor.max(*seq),
             Event::Ruined(seq) => {

@@ -63,10 +63,9 @@ fn evict_entries() -> Script {
 
 /// The oldest give way, by size.
 fn evict_bytes() -> Script {
-    let mut steps = vec![append(4, 2000), replay(2, Answers::Accept)];
-    steps.extend((0..9).map(|_| append(4, 2000)));
-    steps.extend([replay(2, Answers::Later(2)), append(6, 2500), append(20, 1500)]);
-    steps.extend([replay(4, Answers::Accept), append(3, 2000)]);
+    let mut steps = vec![append(2, 4000), replay(2, Answers::Accept)];
+    steps.extend((0..6).map(|_| append(3, 4000)));
+    steps.extend([replay(2, Answers::Later(2)), append(4, 5000), replay(4, Answers::Accept)]);
     let settings = Settings { max_bytes: Some(64 << 10), segment_bytes: Some(8 << 10), ..SMALL };
     Script { name: "evict by bytes", settings, strict: false, steps }
 }
