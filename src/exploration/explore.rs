@@ -17,6 +17,7 @@ use crate::storage::sim::{Fate, Fault, Plan, Snapshot, World};
 /// So many distinct crash states are explored instead of the usual number.
 const STATES_ENV: &str = "EDGESYNC_CRASH_STATES";
 const STATES_MIN: usize = 10_000;
+const BROKEN_MAX: usize = 20;
 
 /// What was explored, over all scripts.
 #[derive(Default)]
@@ -46,6 +47,11 @@ impl Tally {
         }
     }
 
+    /// Enough has been found; more would only take time.
+    fn is_hopeless(&self) -> bool {
+        self.broken.lock().unwrap().len() > BROKEN_MAX
+    }
+
     fn panic_if_broken(&self) {
         let broken = self.broken.lock().unwrap();
         let first: Vec<_> = broken.iter().take(12).cloned().collect();
@@ -67,6 +73,9 @@ impl Tally {
         let mut told = Told::new(facts, &events);
         let mut seen = HashSet::new();
         for (number, snapshot) in snapshots.iter().enumerate() {
+            if self.is_hopeless() {
+                return;
+            }
             let facts = told.up_to(snapshot.moment);
             let context = format!("{}, after call {}", run.name, snapshot.calls);
             let ways = self.ways(snapshot, (random > 0).then_some(&mut dice));
@@ -237,8 +246,11 @@ fn whatever_call_fails_every_promise_holds() {
         let mut healthy = Driver::new(World::default(), Facts::default(), &script.settings);
         healthy.run(&script.steps);
         let calls = healthy.sim.calls();
-        let every = if std::env::var_os(STATES_ENV).is_some() { 1 } else { 5 };
+        let every = if std::env::var_os(STATES_ENV).is_some() { 1 } else { 9 };
         for at in 1..=calls {
+            if broken.is_hopeless() {
+                return;
+            }
             for fault in Fault::ALL {
                 for for_good in [false, true] {
                     // Each call is met by some fault, and each fault meets many calls; a long run tries all.
