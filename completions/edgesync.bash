@@ -84,7 +84,7 @@ _edgesync() {
             return 0
             ;;
         edgesync__subcmd__append)
-            opts="-j -q -v -h --tee --text --sync --max-line --max-entries --max-bytes --max-age --overflow --segment-bytes --journal --quiet --verbose --help"
+            opts="-j -q -v -h --tee --text --sync --max-line --max-entries --max-bytes --max-age --overflow --segment-bytes --dead-letter-threshold --alert-exec --journal --quiet --verbose --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -115,6 +115,14 @@ _edgesync() {
                     return 0
                     ;;
                 --segment-bytes)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --dead-letter-threshold)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --alert-exec)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
@@ -307,7 +315,7 @@ _edgesync() {
             return 0
             ;;
         edgesync__subcmd__init)
-            opts="-j -q -v -h --max-entries --max-bytes --max-age --overflow --segment-bytes --journal --quiet --verbose --help"
+            opts="-j -q -v -h --new-id --max-entries --max-bytes --max-age --overflow --segment-bytes --dead-letter-threshold --alert-exec --journal --quiet --verbose --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -330,6 +338,14 @@ _edgesync() {
                     return 0
                     ;;
                 --segment-bytes)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --dead-letter-threshold)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --alert-exec)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
@@ -539,7 +555,7 @@ _edgesync() {
             return 0
             ;;
         edgesync__subcmd__verify)
-            opts="-j -q -v -h --journal --quiet --verbose --help"
+            opts="-j -q -v -h --repair --journal --quiet --verbose --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0

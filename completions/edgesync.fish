@@ -48,6 +48,8 @@ complete -c edgesync -n "__fish_edgesync_using_subcommand append" -l overflow -d
 reject\t'Take no more entries, and exit with 8'
 block\t'Wait until there is room'"
 complete -c edgesync -n "__fish_edgesync_using_subcommand append" -l segment-bytes -d 'Begin a new segment file at this size; a new journal has 16MiB' -r
+complete -c edgesync -n "__fish_edgesync_using_subcommand append" -l dead-letter-threshold -d 'Raise an alert each time so many more entries were evicted or dead-lettered; a new journal has 1000; 0 for never' -r
+complete -c edgesync -n "__fish_edgesync_using_subcommand append" -l alert-exec -d 'What an alert runs, with the stats as JSON on its standard input; \'\' for nothing' -r
 complete -c edgesync -n "__fish_edgesync_using_subcommand append" -s j -l journal -d 'The journal\'s directory [default: $XDG_STATE_HOME/edgesync/journal]' -r -f -a "(__fish_complete_directories)"
 complete -c edgesync -n "__fish_edgesync_using_subcommand append" -l tee -d 'Pass each line on to standard output once it is durable'
 complete -c edgesync -n "__fish_edgesync_using_subcommand append" -l text -d 'Take lines that are not JSON, and store each line as a JSON string'
@@ -110,6 +112,7 @@ complete -c edgesync -n "__fish_edgesync_using_subcommand compact" -s q -l quiet
 complete -c edgesync -n "__fish_edgesync_using_subcommand compact" -s v -l verbose -d 'Say how it went, even if nobody is watching'
 complete -c edgesync -n "__fish_edgesync_using_subcommand compact" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c edgesync -n "__fish_edgesync_using_subcommand verify" -s j -l journal -d 'The journal\'s directory [default: $XDG_STATE_HOME/edgesync/journal]' -r -f -a "(__fish_complete_directories)"
+complete -c edgesync -n "__fish_edgesync_using_subcommand verify" -l repair -d 'Make a damaged journal usable again, and say what was done'
 complete -c edgesync -n "__fish_edgesync_using_subcommand verify" -s q -l quiet -d 'Print no remarks and no progress; only an error that ends the run'
 complete -c edgesync -n "__fish_edgesync_using_subcommand verify" -s v -l verbose -d 'Say how it went, even if nobody is watching'
 complete -c edgesync -n "__fish_edgesync_using_subcommand verify" -s h -l help -d 'Print help (see more with \'--help\')'
@@ -120,7 +123,10 @@ complete -c edgesync -n "__fish_edgesync_using_subcommand init" -l overflow -d '
 reject\t'Take no more entries, and exit with 8'
 block\t'Wait until there is room'"
 complete -c edgesync -n "__fish_edgesync_using_subcommand init" -l segment-bytes -d 'Begin a new segment file at this size; a new journal has 16MiB' -r
+complete -c edgesync -n "__fish_edgesync_using_subcommand init" -l dead-letter-threshold -d 'Raise an alert each time so many more entries were evicted or dead-lettered; a new journal has 1000; 0 for never' -r
+complete -c edgesync -n "__fish_edgesync_using_subcommand init" -l alert-exec -d 'What an alert runs, with the stats as JSON on its standard input; \'\' for nothing' -r
 complete -c edgesync -n "__fish_edgesync_using_subcommand init" -s j -l journal -d 'The journal\'s directory [default: $XDG_STATE_HOME/edgesync/journal]' -r -f -a "(__fish_complete_directories)"
+complete -c edgesync -n "__fish_edgesync_using_subcommand init" -l new-id -d 'Give the journal a new id, as a copy or a restored backup needs that has not got one by itself'
 complete -c edgesync -n "__fish_edgesync_using_subcommand init" -s q -l quiet -d 'Print no remarks and no progress; only an error that ends the run'
 complete -c edgesync -n "__fish_edgesync_using_subcommand init" -s v -l verbose -d 'Say how it went, even if nobody is watching'
 complete -c edgesync -n "__fish_edgesync_using_subcommand init" -s h -l help -d 'Print help (see more with \'--help\')'

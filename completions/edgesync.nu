@@ -24,6 +24,8 @@ module completions {
     --max-age: string         # Keep entries that wait at most this long; 0 for no limit
     --overflow: string@"nu-complete edgesync append overflow" # What to do at the limit; a new journal has drop-oldest
     --segment-bytes: string   # Begin a new segment file at this size; a new journal has 16MiB
+    --dead-letter-threshold: string # Raise an alert each time so many more entries were evicted or dead-lettered; a new journal has 1000; 0 for never
+    --alert-exec: string      # What an alert runs, with the stats as JSON on its standard input; '' for nothing
     --journal(-j): directory  # The journal's directory [default: $XDG_STATE_HOME/edgesync/journal]
     --quiet(-q)               # Print no remarks and no progress; only an error that ends the run
     --verbose(-v)             # Say how it went, even if nobody is watching
@@ -119,6 +121,7 @@ module completions {
 
   # Reads every byte of the journal; says what is damaged, and where
   export extern "edgesync verify" [
+    --repair                  # Make a damaged journal usable again, and say what was done
     --journal(-j): directory  # The journal's directory [default: $XDG_STATE_HOME/edgesync/journal]
     --quiet(-q)               # Print no remarks and no progress; only an error that ends the run
     --verbose(-v)             # Say how it went, even if nobody is watching
@@ -131,11 +134,14 @@ module completions {
 
   # Creates a journal, or changes the limits of one
   export extern "edgesync init" [
+    --new-id                  # Give the journal a new id, as a copy or a restored backup needs that has not got one by itself
     --max-entries: string     # Keep at most this many entries that wait; 0 for no limit
     --max-bytes: string       # Take at most this much disk; a new journal takes 1GiB
     --max-age: string         # Keep entries that wait at most this long; 0 for no limit
     --overflow: string@"nu-complete edgesync init overflow" # What to do at the limit; a new journal has drop-oldest
     --segment-bytes: string   # Begin a new segment file at this size; a new journal has 16MiB
+    --dead-letter-threshold: string # Raise an alert each time so many more entries were evicted or dead-lettered; a new journal has 1000; 0 for never
+    --alert-exec: string      # What an alert runs, with the stats as JSON on its standard input; '' for nothing
     --journal(-j): directory  # The journal's directory [default: $XDG_STATE_HOME/edgesync/journal]
     --quiet(-q)               # Print no remarks and no progress; only an error that ends the run
     --verbose(-v)             # Say how it went, even if nobody is watching

@@ -128,20 +128,20 @@ impl Error {
                     parent.display()
                 ))
             }
+            Self::NotAJournal { path, .. } if path.ends_with("journal.json") => {
+                Some("put it back from a backup, or `edgesync verify --repair`; nothing was changed".into())
+            }
             Self::NotAJournal { .. } => {
                 Some("name a journal directory with -j, or one that does not exist yet".into())
             }
             Self::NewerFormat { .. } => Some("install the newer edgesync; nothing was changed".into()),
-            Self::Damaged { .. } => {
-                Some("`edgesync verify` shows what is readable; nothing was changed".into())
-            }
+            Self::Damaged { .. } | Self::CursorBeyondEnd { .. } => Some(
+                "put the file back from a backup, or `edgesync verify --repair`; nothing was changed".into(),
+            ),
             Self::MissingSegment { .. } => Some(
-                "put the missing file back; `edgesync verify` lists what is there; nothing was changed"
+                "put the missing file back, or `edgesync verify --repair` to go on without it; nothing was changed"
                     .into(),
             ),
-            Self::CursorBeyondEnd { .. } => {
-                Some("put the newer segment files back beside it; nothing was changed".into())
-            }
             Self::Unsafe { .. } => Some("move it away, or run edgesync as the journal's owner".into()),
             Self::Busy { .. } => Some("try again when it has finished".into()),
             Self::Full { .. } => {
@@ -150,6 +150,12 @@ impl Error {
             Self::Latched { .. } => Some("see the first error; start again once the disk is sound".into()),
             Self::Invalid(_) => None,
         }
+    }
+
+    /// Whether the disk, or what the user may have of it, is full.
+    pub(crate) fn is_storage_full(&self) -> bool {
+        use io::ErrorKind::{QuotaExceeded, StorageFull};
+        matches!(self, Self::Io { source, .. } if matches!(source.kind(), StorageFull | QuotaExceeded))
     }
 
     /// Names the action and the path of a failed system call.

@@ -12,7 +12,7 @@ use super::journal_path::JournalPath;
 use super::limits::LimitArgs;
 use super::output;
 use super::report::Voice;
-use super::{man_text, signals, values};
+use super::{journal_path, man_text, signals, values};
 
 /// Reads JSON lines from standard input and writes them durably
 ///
@@ -45,7 +45,7 @@ pub struct AppendArgs {
 pub fn run(args: AppendArgs, global: &GlobalArgs, voice: Voice) -> anyhow::Result<ExitCode> {
     let path = JournalPath::of(global)?;
     path.prepare()?;
-    let journal = Journal::open_or_create(path.as_path(), &args.limits.settings())?;
+    let journal = journal_path::open_or_create(&path, &args.limits.settings(), voice)?;
     let (stopper, stop) = Stop::pair().context("cannot prepare for signals")?;
     signals::watch(move |count| match count {
         1 => stopper.stop(),

@@ -21,6 +21,7 @@ use super::man::ManArgs;
 use super::replay::ReplayArgs;
 use super::report::{Usage, Voice};
 use super::stats::StatsArgs;
+use super::verify::VerifyArgs;
 
 /// Keeps JSON lines safe in a local journal, and delivers them in order when the network is back
 ///
@@ -68,10 +69,7 @@ pub enum Command {
     Cat(CatArgs),
     Dead(DeadArgs),
     Compact(CompactArgs),
-    /// Reads every byte of the journal; says what is damaged, and where
-    ///
-    /// Changes nothing. Exits with 6 if anything is damaged.
-    Verify,
+    Verify(VerifyArgs),
     Init(InitArgs),
     Man(ManArgs),
     Completions(CompletionsArgs),

@@ -1,19 +1,25 @@
 //! `edgesync init`.
 
-use edgesync::Journal;
+use clap::builder::FalseyValueParser;
+use edgesync::Settings;
 
 use super::args::GlobalArgs;
 use super::exit_code::ExitCode;
 use super::journal_path::JournalPath;
 use super::limits::{self, LimitArgs};
 use super::report::Voice;
-use super::{output, values};
+use super::{journal_path, output, values};
 
 /// Creates a journal, or changes the limits of one
 ///
 /// What is not named stays as it is. Without any limit it creates the journal if there is none, and shows what holds.
 #[derive(Debug, clap::Args)]
 pub struct InitArgs {
+    /// Give the journal a new id, as a copy or a restored backup needs that has not got one by itself
+    ///
+    /// What it gives out from now on is then not taken for what another journal has given out under the same seqs.
+    #[arg(long, env = "EDGESYNC_NEW_ID", value_parser = FalseyValueParser::new())]
+    new_id: bool,
     #[command(flatten)]
     limits: LimitArgs,
 }
@@ -21,7 +27,8 @@ pub struct InitArgs {
 pub fn run(args: &InitArgs, global: &GlobalArgs, voice: Voice) -> anyhow::Result<ExitCode> {
     let path = JournalPath::of(global)?;
     path.prepare()?;
-    let journal = Journal::open_or_create(path.as_path(), &args.limits.settings())?;
+    let settings = Settings { new_id: args.new_id, ..args.limits.settings() };
+    let journal = journal_path::open_or_create(&path, &settings, voice)?;
     if !voice.quiet {
         let config = journal.config();
         output::print(format!(

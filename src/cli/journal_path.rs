@@ -6,8 +6,10 @@ use std::path::{Path, PathBuf};
 
 use anyhow::Context as _;
 
+use edgesync::{Journal, Settings};
+
 use super::args::GlobalArgs;
-use super::report::Usage;
+use super::report::{Usage, Voice};
 
 /// The journal's directory, as named or by default.
 pub struct JournalPath {
@@ -43,6 +45,30 @@ impl JournalPath {
                 .with_context(|| format!("cannot create {}", parent.display())),
             _ => Ok(()),
         }
+    }
+}
+
+/// Opens the journal for writing, or makes it.
+pub fn open_or_create(path: &JournalPath, settings: &Settings, voice: Voice) -> anyhow::Result<Journal> {
+    let journal = Journal::open_or_create(path.as_path(), settings)?;
+    tell_if_renewed(&journal, voice);
+    Ok(journal)
+}
+
+/// Opens the journal for writing.
+pub fn open(path: &JournalPath, voice: Voice) -> anyhow::Result<Journal> {
+    let journal = Journal::open(path.as_path())?;
+    tell_if_renewed(&journal, voice);
+    Ok(journal)
+}
+
+fn tell_if_renewed(journal: &Journal, voice: Voice) {
+    if let Some(former) = journal.former_id() {
+        let (path, id) = (journal.path().display(), journal.id());
+        voice.problem(format_args!(
+            "{path} is a copy, or was restored: it is now journal {id} (it was {former}), so that no receiver takes its \
+             new entries for old ones"
+        ));
     }
 }
 

@@ -25,6 +25,12 @@ pub struct LimitArgs {
     /// Begin a new segment file at this size; a new journal has 16MiB
     #[arg(long, value_name = "SIZE", env = "EDGESYNC_SEGMENT_BYTES", value_parser = values::size_above_zero)]
     segment_bytes: Option<u64>,
+    /// Raise an alert each time so many more entries were evicted or dead-lettered; a new journal has 1000; 0 for never
+    #[arg(long, value_name = "COUNT", env = "EDGESYNC_DEAD_LETTER_THRESHOLD", value_parser = values::count)]
+    dead_letter_threshold: Option<u64>,
+    /// What an alert runs, with the stats as JSON on its standard input; '' for nothing
+    #[arg(long, value_name = "COMMAND", env = "EDGESYNC_ALERT_EXEC")]
+    alert_exec: Option<String>,
 }
 
 #[derive(Debug, Clone, Copy, ValueEnum)]
@@ -41,6 +47,9 @@ impl LimitArgs {
     pub fn settings(&self) -> Settings {
         Settings {
             segment_bytes: self.segment_bytes,
+            dead_letter_threshold: self.dead_letter_threshold,
+            alert_exec: self.alert_exec.clone(),
+            new_id: false,
             max_entries: self.max_entries,
             max_bytes: self.max_bytes,
             max_age: self.max_age,
@@ -60,5 +69,13 @@ pub fn describe(config: &Config) -> String {
     parts.extend(limits.max_entries.map(|entries| format!("{entries} entries")));
     parts.extend(limits.max_age.map(values::human_duration));
     parts.push(limits.overflow.to_string());
+    if let Some(command) = &limits.alert_exec
+        && limits.dead_letter_threshold > 0
+    {
+        parts.push(format!(
+            "every {} lost: {command}",
+            values::counted(limits.dead_letter_threshold, "entry")
+        ));
+    }
     parts.join(", ")
 }

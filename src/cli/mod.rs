@@ -47,7 +47,7 @@ fn dispatch(cli: Cli) -> anyhow::Result<ExitCode> {
         Command::Cat(args) => cat::run(args, &global, voice),
         Command::Dead(args) => dead::run(&args, &global),
         Command::Compact(args) => compact::run(&args, &global, voice),
-        Command::Verify => verify::run(&global, voice),
+        Command::Verify(args) => verify::run(&args, &global, voice),
         Command::Init(args) => init::run(&args, &global, voice),
         Command::Man(args) => man::run(&args),
         Command::Completions(args) => completions::run(&args),

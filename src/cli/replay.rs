@@ -11,7 +11,7 @@ use anyhow::Context as _;
 use clap::parser::ValueSource;
 use clap::{ArgMatches, ValueEnum, ValueHint};
 use edgesync::{
-    BodyFormat, ExecOptions, ExecSink, HttpOptions, HttpSink, Journal, OnRefused, Progress, ReplayOptions,
+    BodyFormat, ExecOptions, ExecSink, HttpOptions, HttpSink, OnRefused, Progress, ReplayOptions,
     ReplayReport, Replayer, RunEnd, Sink, Stop,
 };
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
@@ -20,7 +20,7 @@ use super::args::GlobalArgs;
 use super::exit_code::{ExitCode, help_section};
 use super::journal_path::JournalPath;
 use super::report::{Usage, Voice};
-use super::{headers, man_text, signals, values};
+use super::{headers, journal_path, man_text, signals, values};
 
 /// After a signal the sinks cut short what is under way within 2 s (a command that does not heed SIGTERM: 4 s). Should one
 /// of them hang nevertheless, the process does not.
@@ -202,7 +202,7 @@ pub fn run(args: ReplayArgs, global: &GlobalArgs, voice: Voice) -> anyhow::Resul
     let path = JournalPath::of(global)?;
     let (stopper, stop) = Stop::pair().context("cannot prepare for signals")?;
     let sink = args.sink(&stop)?;
-    let journal = Journal::open(path.as_path())?;
+    let journal = journal_path::open(&path, voice)?;
     let replayer = Replayer::new(&journal, sink, &args.options())?;
 
     let done = Arc::new(AtomicU64::new(0));

@@ -1,5 +1,6 @@
 //! `edgesync verify`.
 
+use clap::builder::FalseyValueParser;
 use edgesync::Journal;
 
 use super::args::GlobalArgs;
@@ -9,8 +10,22 @@ use super::output::Output;
 use super::report::Voice;
 use super::values;
 
-pub fn run(global: &GlobalArgs, voice: Voice) -> anyhow::Result<ExitCode> {
+/// Reads every byte of the journal; says what is damaged, and where
+///
+/// Nothing is changed, unless asked to repair. Repairing deletes nothing: unreadable files get another name, damaged and missing
+/// entries go on the record in damaged.jsonl, and delivery goes on around them.
+#[derive(Debug, clap::Args)]
+pub struct VerifyArgs {
+    /// Make a damaged journal usable again, and say what was done
+    #[arg(long, env = "EDGESYNC_REPAIR", value_parser = FalseyValueParser::new())]
+    repair: bool,
+}
+
+pub fn run(args: &VerifyArgs, global: &GlobalArgs, voice: Voice) -> anyhow::Result<ExitCode> {
     let path = JournalPath::of(global)?;
+    if args.repair {
+        Journal::repair(path.as_path(), &mut |done| voice.problem(format_args!("repaired: {done}")))?;
+    }
     let journal = Journal::open_read_only(path.as_path())?;
     let mut output = Output::open()?;
     let mut unwritten = None;

@@ -13,7 +13,8 @@ use crate::storage::sim::World;
 pub(super) fn check(world: World, facts: &Facts, settings: &Settings) -> Result<(), String> {
     let mut driver = Driver::new(world, facts.clone(), settings);
     if facts.created {
-        Journal::open_in(super::driver::store(&driver.sim)).map_err(|error| format!("open: {error}"))?;
+        Journal::open_in(super::driver::store(&driver.sim), false)
+            .map_err(|error| format!("open: {error}"))?;
         step(&mut driver, Step::Inspect)?;
     }
     // Recovery, by whoever comes next.

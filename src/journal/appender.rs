@@ -3,6 +3,7 @@
 //! Between commits it holds nothing: any number of appenders may take turns. Under the lock it first checks that
 //! the journal still is as it left it; if not (another writer, a compaction, new limits) it looks again.
 
+use super::alert::Alerts;
 use super::config::{Config, Overflow};
 use super::layout;
 use super::room::{Room, Space};
@@ -34,6 +35,7 @@ pub(crate) struct Appender {
     writer: Option<SegmentWriter>,
     /// Entries of this appender's wait for a sync; how many cuts there had been when they were written.
     unsynced: Option<u64>,
+    alerts: Alerts,
     latched: bool,
 }
 
@@ -48,6 +50,7 @@ impl Appender {
             space: Space::new(journal)?,
             writer: None,
             unsynced: None,
+            alerts: Alerts::default(),
             latched: false,
         };
         let lock = appender.lock.clone();
@@ -71,14 +74,18 @@ impl Appender {
     /// # Errors
     /// After one, none of the block's entries may be taken for durable, though some may turn out to be.
     pub fn commit(&mut self, block: &mut Block, durability: Durability) -> Result<usize> {
-        self.locked(|appender| {
+        let taken = self.locked(|appender| {
             let taken = appender.write_block(block)?;
             if durability == Durability::Sync {
                 appender.sync_active()?;
             }
             appender.drop_excess()?;
             Ok(taken)
-        })
+        });
+        if let Some(lost) = self.space.take_lost() {
+            self.alerts.consider(&self.journal, &self.config.limits, lost);
+        }
+        taken
     }
 
     /// Makes everything that was appended durable, by whomever.
@@ -92,7 +99,8 @@ impl Appender {
             return Ok(());
         }
         self.locked(|appender| {
-            let bytes = SideFile::open(appender.journal.store(), layout::REJECTED)?.append(lines)?;
+            let bytes = SideFile::open(appender.journal.store(), layout::REJECTED, &appender.config.limits)?
+                .append(lines)?;
             appender.space.grew(bytes);
             let writer = appender.writer()?;
             writer.mark.syncs += 1;
@@ -108,7 +116,7 @@ impl Appender {
             if appender.all_dealt_with()? {
                 appender.rotate()?;
             }
-            appender.space.reclaim()
+            appender.space.reclaim().map(drop)
         })
     }
 
@@ -179,13 +187,26 @@ impl Appender {
             if count == 0 {
                 break;
             }
-            let writer = self.writer()?;
-            writer.write(block, taken, taken + count)?;
-            self.unsynced = Some(writer.mark.cuts);
+            self.write_records(block, taken, taken + count)?;
+            self.unsynced = Some(self.writer()?.mark.cuts);
             self.space.grew(block.records(taken, taken + count).len() as u64);
             taken += count;
         }
         Ok(taken)
+    }
+
+    /// Writes records; if the disk is full, what was dealt with makes room, once.
+    fn write_records(&mut self, block: &Block, from: usize, to: usize) -> Result<()> {
+        match self.writer()?.write(block, from, to) {
+            Err(error) if error.is_storage_full() => {
+                self.space.look()?;
+                if !self.space.reclaim()? {
+                    return Err(error);
+                }
+                self.writer()?.write(block, from, to)
+            }
+            result => result,
+        }
     }
 
     /// How many records from index `from` on can be written now; makes room and changes segments as needed.

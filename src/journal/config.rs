@@ -18,6 +18,7 @@ const FORMAT: u64 = 1;
 const CONFIG_BYTES_MAX: usize = 64 << 10;
 const MAX_BYTES_DEFAULT: u64 = 1 << 30;
 const SEGMENT_BYTES_DEFAULT: u64 = 16 << 20;
+const DEAD_LETTER_THRESHOLD_DEFAULT: u64 = 1000;
 const MAX_BYTES_MIN: u64 = 64 << 10;
 const SEGMENT_BYTES_MIN: u64 = 1 << 10;
 /// Offsets within a segment and within a block are kept in 32 bits here and there.
@@ -70,6 +71,10 @@ pub struct Limits {
     pub max_age: Option<Duration>,
     /// What happens at a limit of entries or bytes.
     pub overflow: Overflow,
+    /// Each time the entries lost to eviction or dead-lettered pass a multiple of this, an alert is raised; 0: never.
+    pub dead_letter_threshold: u64,
+    /// The shell command that an alert runs, with the statistics as JSON on its standard input.
+    pub alert_exec: Option<String>,
 }
 
 /// A journal's identity and limits.
@@ -84,6 +89,8 @@ pub struct Config {
     pub segment_bytes: u64,
     /// How much it may hold.
     pub limits: Limits,
+    /// Whether `journal.json` is a copy: not the file that was written as such.
+    pub(crate) is_copy: bool,
 }
 
 /// Settings for a new journal, or changes for an existing one: what is `None` gets the default, or stays as it is.
@@ -99,6 +106,13 @@ pub struct Settings {
     pub max_age: Option<Duration>,
     /// Default: drop the oldest.
     pub overflow: Option<Overflow>,
+    /// Entries; 0: no alert. Default 1000.
+    pub dead_letter_threshold: Option<u64>,
+    /// A shell command; empty: none, the default.
+    pub alert_exec: Option<String>,
+    /// Give the journal a new id, as a copy needs that is to be used beside its original, or a backup that cannot be
+    /// told from one.
+    pub new_id: bool,
 }
 
 impl Settings {
@@ -129,7 +143,10 @@ impl Config {
                 max_bytes: MAX_BYTES_DEFAULT,
                 max_age: None,
                 overflow: Overflow::DropOldest,
+                dead_letter_threshold: DEAD_LETTER_THRESHOLD_DEFAULT,
+                alert_exec: None,
             },
+            is_copy: false,
         };
         config.with(settings)
     }
@@ -137,10 +154,17 @@ impl Config {
     /// This configuration with the settings that are given.
     pub(crate) fn with(mut self, settings: &Settings) -> Result<Self> {
         settings.check()?;
+        if settings.new_id {
+            self.id = Uuid::new_v4();
+        }
         self.segment_bytes = settings.segment_bytes.unwrap_or(self.segment_bytes);
         let limits = &mut self.limits;
         limits.max_bytes = settings.max_bytes.unwrap_or(limits.max_bytes);
         limits.overflow = settings.overflow.unwrap_or(limits.overflow);
+        limits.dead_letter_threshold = settings.dead_letter_threshold.unwrap_or(limits.dead_letter_threshold);
+        if let Some(command) = &settings.alert_exec {
+            limits.alert_exec = Some(command.clone()).filter(|command| !command.trim().is_empty());
+        }
         if let Some(entries) = settings.max_entries {
             limits.max_entries = Some(entries).filter(|entries| *entries > 0);
         }
@@ -160,7 +184,12 @@ impl Config {
         let Some(file) = store.open_if_there(layout::CONFIG, Open::Read)? else { return Ok(None) };
         let mut bytes = vec![0; CONFIG_BYTES_MAX];
         let length = file.read_at(&mut bytes, 0)?;
-        parse(&bytes[..length]).map(Some).map_err(|reason| match reason {
+        let id = file.id()?;
+        let parsed = parse(&bytes[..length]).map(|(config, home)| {
+            let is_copy = home.is_some_and(|home| !home.is_same_file(&id));
+            Self { is_copy, ..config }
+        });
+        parsed.map(Some).map_err(|reason| match reason {
             Unreadable::Newer(found) => {
                 Error::NewerFormat { path: file.path().to_owned(), found, known: FORMAT }
             }
@@ -175,11 +204,11 @@ impl Config {
 
     /// Writes `journal.json`, in one step and durably.
     pub(crate) fn store(&self, store: &Store) -> Result<()> {
-        let on_disk = OnDisk::from(self);
-        let mut text = serde_json::to_vec(&on_disk).map_err(|error| Error::Invalid(error.to_string()))?;
-        text.push(b'\n');
         store.remove(layout::CONFIG_NEW)?;
         let file = store.open(layout::CONFIG_NEW, Open::CreateNew)?;
+        let on_disk = OnDisk { home: Some(file.id()?), ..OnDisk::from(self) };
+        let mut text = serde_json::to_vec(&on_disk).map_err(|error| Error::Invalid(error.to_string()))?;
+        text.push(b'\n');
         file.write_at(&text, 0)?;
         file.sync_data()?;
         store.rename(layout::CONFIG_NEW, layout::CONFIG)?;
@@ -192,7 +221,7 @@ enum Unreadable {
     Invalid(String),
 }
 
-fn parse(text: &[u8]) -> std::result::Result<Config, Unreadable> {
+fn parse(text: &[u8]) -> std::result::Result<(Config, Option<FileId>), Unreadable> {
     let invalid = |error: serde_json::Error| Unreadable::Invalid(format!("journal.json: {error}"));
     // A newer format may look different: its number is read first.
     let format: Format = serde_json::from_slice(text).map_err(invalid)?;
@@ -200,6 +229,7 @@ fn parse(text: &[u8]) -> std::result::Result<Config, Unreadable> {
         return Err(Unreadable::Newer(format.format));
     }
     let on_disk: OnDisk = serde_json::from_slice(text).map_err(invalid)?;
+    let home = on_disk.home;
     let config = Config::from(on_disk);
     let settings = Settings {
         segment_bytes: Some(config.segment_bytes),
@@ -207,7 +237,7 @@ fn parse(text: &[u8]) -> std::result::Result<Config, Unreadable> {
         ..Settings::default()
     };
     settings.check().map_err(|error| Unreadable::Invalid(format!("journal.json: {error}")))?;
-    Ok(config)
+    Ok((config, home))
 }
 
 #[derive(Deserialize)]
@@ -223,6 +253,9 @@ struct OnDisk {
     created: String,
     segment_bytes: u64,
     limits: LimitsOnDisk,
+    /// This very file, as it was made: a copy of it, or one from a backup, is another. Absent: not recorded.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    home: Option<FileId>,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -231,6 +264,14 @@ struct LimitsOnDisk {
     max_bytes: u64,
     max_age_ms: Option<u64>,
     overflow: Overflow,
+    #[serde(default = "dead_letter_threshold_default")]
+    dead_letter_threshold: u64,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    alert_exec: Option<String>,
+}
+
+fn dead_letter_threshold_default() -> u64 {
+    DEAD_LETTER_THRESHOLD_DEFAULT
 }
 
 impl From<&Config> for OnDisk {
@@ -246,7 +287,10 @@ impl From<&Config> for OnDisk {
                 max_bytes: limits.max_bytes,
                 max_age_ms: limits.max_age.map(|age| u64::try_from(age.as_millis()).unwrap_or(u64::MAX)),
                 overflow: limits.overflow,
+                dead_letter_threshold: limits.dead_letter_threshold,
+                alert_exec: limits.alert_exec.clone(),
             },
+            home: None,
         }
     }
 }
@@ -263,7 +307,10 @@ impl From<OnDisk> for Config {
                 max_bytes: limits.max_bytes,
                 max_age: limits.max_age_ms.map(Duration::from_millis),
                 overflow: limits.overflow,
+                dead_letter_threshold: limits.dead_letter_threshold,
+                alert_exec: limits.alert_exec,
             },
+            is_copy: false,
         }
     }
 }

@@ -1,11 +1,13 @@
 //! Bytes that fail their checksum, set aside when delivery steps over them.
 
+use std::collections::HashSet;
+
 use serde::{Deserialize, Serialize};
 
-use super::layout;
 use super::reader::Damage;
 use super::rejected::Bytes;
-use super::side_file::SideFile;
+use super::side_file::{self, SideFile, SideLines};
+use super::{Journal, layout};
 use crate::error::Result;
 use crate::record::{Seq, Timestamp};
 use crate::storage::{Open, Store};
@@ -28,16 +30,54 @@ struct Piece<'a> {
 #[derive(Deserialize)]
 struct Place {
     first: Seq,
+    entries: u64,
     file: String,
     offset: u64,
+    length: u64,
+}
+
+/// Where damage is: the file's name, the offset, and the first seq that is missing.
+pub(crate) type DamagedPlace = (String, u64, Seq);
+
+/// The place of some damage.
+pub(crate) fn place(damage: &Damage) -> DamagedPlace {
+    (file_name(damage), damage.offset, damage.first)
+}
+
+/// The places that have been set aside.
+pub(crate) fn places(store: &Store) -> Result<HashSet<DamagedPlace>> {
+    let mut lines = SideLines::open(store, layout::DAMAGED)?;
+    let mut places = HashSet::new();
+    while let Some(line) = lines.next()? {
+        places.extend(side_file::parse::<Place>(&line).map(|place| (place.file, place.offset, place.first)));
+    }
+    Ok(places)
+}
+
+/// Whether it is on the record that entries from `first` on are gone without a trace.
+pub(crate) fn is_gap_on_record(store: &Store, first: Seq) -> Result<bool> {
+    let mut lines = SideLines::open(store, layout::DAMAGED)?;
+    while let Some(line) = lines.next()? {
+        if side_file::parse::<Place>(&line).is_some_and(|place| {
+            place.length == 0 && place.first <= first && first.since(place.first) < place.entries
+        }) {
+            return Ok(true);
+        }
+    }
+    Ok(false)
+}
+
+fn file_name(damage: &Damage) -> String {
+    damage.file.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default()
 }
 
 /// Copies the bad bytes to `damaged.jsonl`. Done again after a crash, it does not add the same place again.
-pub(crate) fn set_aside(store: &Store, damage: &Damage) -> Result<()> {
-    let mut aside = SideFile::open(store, layout::DAMAGED)?;
-    let name = damage.file.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
+pub(crate) fn set_aside(journal: &Journal, damage: &Damage) -> Result<()> {
+    let store = journal.store();
+    let mut aside = SideFile::open(store, layout::DAMAGED, &journal.config().limits)?;
+    let name = file_name(damage);
     let end = damage.offset + damage.length;
-    let mut offset = match aside.last::<Place>()? {
+    let mut offset = match aside.last::<Place>() {
         Some(last) if last.first == damage.first && last.file == name && last.offset >= damage.offset => {
             aside.confirm_last()?;
             last.offset + PIECE_BYTES

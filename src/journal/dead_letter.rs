@@ -3,8 +3,8 @@
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
-use super::layout;
 use super::side_file::{self, SideFile, SideLines};
+use super::{Journal, layout};
 use crate::error::{Error, Result};
 use crate::record::{Record, Seq, Timestamp};
 use crate::storage::Store;
@@ -28,9 +28,9 @@ pub struct DeadLetter {
 }
 
 /// Keeps an entry. If it is the one that was kept last, a crash came before it was counted: it is not kept twice.
-pub(crate) fn keep(store: &Store, record: &Record<'_>, status: u16, reason: &str) -> Result<()> {
-    let mut file = SideFile::open(store, layout::DEAD_LETTER)?;
-    if file.last::<DeadLetter>()?.is_some_and(|last| last.seq == record.seq) {
+pub(crate) fn keep(journal: &Journal, record: &Record<'_>, status: u16, reason: &str) -> Result<()> {
+    let mut file = SideFile::open(journal.store(), layout::DEAD_LETTER, &journal.config().limits)?;
+    if file.last::<DeadLetter>().is_some_and(|last| last.seq == record.seq) {
         return file.confirm_last();
     }
     let data = std::str::from_utf8(record.payload)

@@ -12,6 +12,24 @@ pub(crate) const REJECTED: &str = "rejected.jsonl";
 pub(crate) const DEAD_LETTER: &str = "dead-letter.jsonl";
 pub(crate) const DAMAGED: &str = "damaged.jsonl";
 
+/// What a side file is renamed to when it has grown to its share: `rejected.old.jsonl`.
+pub(crate) fn old_name(side_file: &str) -> String {
+    format!("{}.old.jsonl", side_file.trim_end_matches(".jsonl"))
+}
+
+/// What `verify --repair` renames an unreadable file to: `cursor.bad-1`.
+pub(crate) fn bad_name(name: &str, number: u32) -> String {
+    format!("{name}.bad-{number}")
+}
+
+fn is_bad_name(name: &str) -> bool {
+    [CONFIG, CURSOR].iter().any(|ours| {
+        name.strip_prefix(ours)
+            .and_then(|rest| rest.strip_prefix(".bad-"))
+            .is_some_and(|number| number.parse::<u32>().is_ok())
+    })
+}
+
 const SEGMENT_DIGITS: usize = 20;
 const SEGMENT_SUFFIX: &str = ".jsonl";
 
@@ -34,7 +52,8 @@ pub(crate) fn is_ours(name: &str) -> bool {
     matches!(
         name,
         CONFIG | CONFIG_NEW | CURSOR | APPEND_LOCK | REPLAY_LOCK | REJECTED | DEAD_LETTER | DAMAGED
-    )
+    ) || is_bad_name(name)
+        || [REJECTED, DEAD_LETTER, DAMAGED].iter().any(|side_file| old_name(side_file) == name)
 }
 
 #[cfg(test)]

@@ -12,8 +12,9 @@ const LINE_BYTES_MAX: usize = PAYLOAD_BYTES_MAX + ENVELOPE_BYTES_MAX;
 /// Reads a file line by line, from any offset, without ever holding more than one line and one read.
 pub(crate) struct Lines {
     file: File,
-    /// The file's bytes from `offset` on; those before `start` have been handed out.
+    /// The file's bytes from `offset` on are in its first `held` bytes; those before `start` have been handed out.
     buffer: Vec<u8>,
+    held: usize,
     start: usize,
     offset: u64,
     read_bytes: usize,
@@ -22,7 +23,7 @@ pub(crate) struct Lines {
 impl Lines {
     /// Lines from `offset` on, which must be where a line begins; the file is read in pieces of `read_bytes`.
     pub fn new(file: File, offset: u64, read_bytes: usize) -> Self {
-        Self { file, buffer: Vec::new(), start: 0, offset, read_bytes }
+        Self { file, buffer: Vec::new(), held: 0, start: 0, offset, read_bytes }
     }
 
     pub fn file(&self) -> &File {
@@ -38,13 +39,13 @@ impl Lines {
     pub fn next(&mut self) -> Result<Option<(u64, &[u8])>> {
         let mut searched = self.start;
         let end = loop {
-            if let Some(found) = memchr(b'\n', &self.buffer[searched..]) {
+            if let Some(found) = memchr(b'\n', &self.buffer[searched..self.held]) {
                 break searched + found + 1;
             }
-            if self.buffer.len() - self.start >= LINE_BYTES_MAX {
-                break self.buffer.len();
+            if self.held - self.start >= LINE_BYTES_MAX {
+                break self.held;
             }
-            searched = self.buffer.len() - self.start;
+            searched = self.held - self.start;
             if !self.fill()? {
                 // What was read of an unfinished line may be cut and written anew meanwhile.
                 self.go_to(self.position());
@@ -65,12 +66,11 @@ impl Lines {
     /// Goes on at another line's beginning.
     pub fn go_to(&mut self, offset: u64) {
         match offset.checked_sub(self.offset) {
-            Some(ahead) if ahead < self.buffer.len() as u64 && ahead < self.start as u64 => {
+            Some(ahead) if ahead < self.start as u64 => {
                 self.start = ahead as usize;
             }
             _ => {
-                self.buffer.clear();
-                self.start = 0;
+                (self.held, self.start) = (0, 0);
                 self.offset = offset;
             }
         }
@@ -78,14 +78,18 @@ impl Lines {
 
     /// Reads more behind the unread bytes, which move to the front. False at the end of the file.
     fn fill(&mut self) -> Result<bool> {
-        self.buffer.drain(..self.start);
+        self.buffer.copy_within(self.start..self.held, 0);
         self.offset += self.start as u64;
+        self.held -= self.start;
         self.start = 0;
-        let held = self.buffer.len();
-        self.buffer.resize(held + self.read_bytes.max(held), 0);
-        let count = self.file.read_at(&mut self.buffer[held..], self.offset + held as u64);
-        self.buffer.truncate(held + *count.as_ref().unwrap_or(&0));
-        Ok(count? > 0)
+        // The buffer stays as large as it was: zeroing it for every read would cost as much as the read.
+        let wanted = self.held + self.read_bytes;
+        if self.buffer.len() < wanted {
+            self.buffer.resize(wanted.max(2 * self.held), 0);
+        }
+        let count = self.file.read_at(&mut self.buffer[self.held..], self.offset + self.held as u64)?;
+        self.held += count;
+        Ok(count > 0)
     }
 }
 

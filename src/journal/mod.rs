@@ -9,10 +9,12 @@
 //! | `reader` | entries in order, past damage |
 //! | `cursor` | what was dealt with, what is in flight, the counters |
 //! | `side_file`, `rejected`, `dead_letter`, `damaged` | what could not go the usual way |
-//! | `stats`, `compact`, `verify` | inspection and upkeep |
+//! | `alert` | telling somebody that entries are being lost |
+//! | `stats`, `compact`, `verify`, `repair` | inspection and upkeep |
 //!
 //! What each operation leaves behind when it is cut off: docs/design.md.
 
+mod alert;
 mod appender;
 mod compact;
 mod config;
@@ -24,6 +26,7 @@ mod layout;
 mod lines;
 mod reader;
 mod rejected;
+mod repair;
 mod room;
 mod seek;
 mod segment_writer;
@@ -45,6 +48,7 @@ use std::sync::Arc;
 
 use uuid::Uuid;
 
+pub(crate) use self::alert::Alerts;
 pub(crate) use self::appender::{Appender, Durability};
 pub use self::compact::Compaction;
 pub use self::config::{Config, Limits, Overflow, Settings};
@@ -70,6 +74,8 @@ pub struct Journal(Arc<Inner>);
 struct Inner {
     store: Store,
     config: Config,
+    /// The id that it had before it was found to be a copy.
+    former_id: Option<Uuid>,
 }
 
 impl Journal {
@@ -111,23 +117,26 @@ impl Journal {
 
     fn open_as(path: &Path, writer: bool) -> Result<Self> {
         let disk = Disk::open(path, writer).map_err(open_error(path, "open"))?;
-        Self::open_in(Store::new(path, Arc::new(disk)))
+        Self::open_in(Store::new(path, Arc::new(disk)), writer)
     }
 
     /// Opens the journal in a directory.
-    pub(crate) fn open_in(store: Store) -> Result<Self> {
+    pub(crate) fn open_in(store: Store, writer: bool) -> Result<Self> {
         let Some(config) = Config::load(&store)? else {
             let reason = format!("it has no {}", layout::CONFIG);
             return Err(Error::NotAJournal { path: store.path().to_owned(), reason });
         };
         segments::list(&store)?;
+        if writer && config.is_copy {
+            return Self::renew(store);
+        }
         Ok(Self::from_parts(store, config))
     }
 
     /// Opens the journal in a directory, or creates it there; for the simulated storage.
     #[cfg(test)]
     pub(crate) fn open_or_create_in(store: Store, settings: &Settings) -> Result<Self> {
-        match Self::open_in(store.clone()) {
+        match Self::open_in(store.clone(), true) {
             Err(Error::NotAJournal { .. }) => {
                 let (store, config) = create::create_in(store, Config::new(settings)?)?;
                 Self::from_parts(store, config).with_settings(settings)
@@ -137,13 +146,28 @@ impl Journal {
     }
 
     fn from_parts(store: Store, config: Config) -> Self {
-        Self(Arc::new(Inner { store, config }))
+        Self(Arc::new(Inner { store, config, former_id: None }))
+    }
+
+    /// A copy, or what came back from a backup, gets an id of its own: what it gives out from now on must not be taken
+    /// for what its original has given out under the same seqs.
+    fn renew(store: Store) -> Result<Self> {
+        let lock = store.open(layout::APPEND_LOCK, Open::Create)?;
+        let _guard = lock.lock()?;
+        let config = Config::load(&store)?.ok_or_else(|| Error::Missing { path: store.path().to_owned() })?;
+        if !config.is_copy {
+            return Ok(Self::from_parts(store, config));
+        }
+        let former_id = Some(config.id);
+        let config =
+            Config { is_copy: false, ..config.with(&Settings { new_id: true, ..Settings::default() })? };
+        config.store(&store)?;
+        Ok(Self(Arc::new(Inner { store, config, former_id })))
     }
 
     /// Changes the limits, for all writers, where they differ.
     fn with_settings(self, settings: &Settings) -> Result<Self> {
-        let changed = self.config().clone().with(settings)?;
-        if changed == *self.config() {
+        if self.config().clone().with(settings)? == *self.config() {
             return Ok(self);
         }
         let store = self.store().clone();
@@ -164,6 +188,12 @@ impl Journal {
     /// Names the journal to receivers.
     pub fn id(&self) -> Uuid {
         self.config().id
+    }
+
+    /// The id that the journal had until now, if opening it has just found that it is a copy or comes from a backup. It has a
+    /// new one then, so that no receiver takes its new entries for old ones.
+    pub fn former_id(&self) -> Option<Uuid> {
+        self.0.former_id
     }
 
     /// Identity and limits, as they were when the journal was opened.
@@ -211,6 +241,17 @@ impl Journal {
     /// I/O errors, and what cannot be stepped over: a missing file, a damaged cursor.
     pub fn verify(&self, found: &mut dyn FnMut(&Finding)) -> Result<Verification> {
         verify::verify(self, found)
+    }
+
+    /// Makes a damaged journal usable again, and tells of each thing done. Nothing is deleted: unreadable files are renamed,
+    /// and damaged or missing entries put on the record in `damaged.jsonl`. Done again, it does nothing more.
+    ///
+    /// Where the cursor is lost, everything that is still there becomes pending and is delivered again.
+    ///
+    /// # Errors
+    /// I/O errors, [`Error::Busy`] while another process delivers, and what cannot be repaired: no segment file at all.
+    pub fn repair(path: &Path, told: &mut dyn FnMut(&str)) -> Result<Self> {
+        repair::repair(path, told)
     }
 
     /// Entries that a sink refused for good.

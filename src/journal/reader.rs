@@ -7,9 +7,9 @@ use std::path::PathBuf;
 
 use super::cursor::CursorFile;
 use super::lines::Lines;
-use super::{layout, seek, segments};
+use super::{damaged, layout, seek, segments};
 use crate::error::{Error, Result};
-use crate::record::{Record, Seq, decode, decode_again};
+use crate::record::{Record, Seq, Timestamp, decode};
 use crate::storage::{Open, Store};
 
 /// A read of the file; a batch of usual size comes in one.
@@ -64,6 +64,8 @@ pub struct Reader {
     until: Option<Seq>,
     /// Where a run of bytes that are no records began.
     bad_from: Option<u64>,
+    /// A missing file is damage too, not an error.
+    tolerant: bool,
     /// Whether an entry of this segment was seen, so that an older one after it is out of place.
     started: bool,
 }
@@ -71,6 +73,15 @@ pub struct Reader {
 impl Reader {
     /// Entries from `from` on, or from the oldest that is still there.
     pub(crate) fn open(store: &Store, from: Seq, until: Option<Seq>) -> Result<Self> {
+        Self::open_as(store, from, until, false)
+    }
+
+    /// The same, but where a file is missing there is damage, not an error.
+    pub(crate) fn open_tolerant(store: &Store, from: Seq, until: Option<Seq>) -> Result<Self> {
+        Self::open_as(store, from, until, true)
+    }
+
+    fn open_as(store: &Store, from: Seq, until: Option<Seq>, tolerant: bool) -> Result<Self> {
         loop {
             let all = segments::list(store)?;
             let Some(oldest) = all.first().copied() else {
@@ -81,17 +92,19 @@ impl Reader {
             let Some(file) = store.open_if_there(&layout::segment_name(segment), Open::Read)? else {
                 continue;
             };
-            if segment > from {
-                check_dealt_with(store, from, segment)?;
-            }
+            let expected = match segment > from {
+                true => go_on_from(store, from, segment, tolerant)?,
+                false => from,
+            };
             let offset = seek::offset_of(&file, from)?;
             return Ok(Self {
                 store: store.clone(),
                 segment,
                 lines: Lines::new(file, offset, READ_BYTES),
-                expected: from.max(segment),
+                expected,
                 until,
                 bad_from: None,
+                tolerant,
                 started: false,
             });
         }
@@ -125,7 +138,7 @@ impl Reader {
             }
             let at = self.lines.position();
             match self.classify()? {
-                Step::Entry => return self.entry(at),
+                Step::Entry(written, payload_bytes) => return Ok(self.entry(at, written, payload_bytes)),
                 Step::Gap(seq) => {
                     self.lines.go_to(at);
                     return Ok(Some(Item::Damaged(self.damage(at, seq))));
@@ -145,7 +158,9 @@ impl Reader {
         let (expected, started, bad_from) = (self.expected, self.started, self.bad_from);
         let Some((offset, line)) = self.lines.next()? else { return Ok(Step::EndOfFile) };
         match decode(line) {
-            Ok(record) if record.seq == expected && bad_from.is_none() => Ok(Step::Entry),
+            Ok(record) if record.seq == expected && bad_from.is_none() => {
+                Ok(Step::Entry(record.at, record.payload.len()))
+            }
             Ok(record) if record.seq >= expected => Ok(Step::Gap(record.seq)),
             // On the way to where reading begins.
             Ok(_) if !started => {
@@ -159,11 +174,13 @@ impl Reader {
         }
     }
 
-    /// Hands out the entry at `at`, which was just found to be the expected one.
-    fn entry(&mut self, at: u64) -> Result<Option<Item<'_>>> {
+    /// Hands out the entry at offset `at`, which was just found to be the expected one.
+    fn entry(&mut self, at: u64, written: Timestamp, payload_bytes: usize) -> Option<Item<'_>> {
+        let seq = self.expected;
         self.started = true;
-        self.expected = self.expected.next();
-        Ok(self.lines.last(at).and_then(decode_again).map(Item::Entry))
+        self.expected = seq.next();
+        let line = self.lines.last(at)?;
+        Record::from_parts(seq, written, payload_bytes, line).map(Item::Entry)
     }
 
     /// What is missing or bad before `next`, found at offset `end`.
@@ -200,7 +217,11 @@ impl Reader {
             return Ok(Next::Damaged(self.damage(length, following)));
         }
         if following > self.expected {
-            check_dealt_with(&self.store, self.expected, following)?;
+            let expected = go_on_from(&self.store, self.expected, following, self.tolerant)?;
+            if expected < following {
+                self.expected = expected;
+                return Ok(Next::Damaged(self.damage(length, following)));
+            }
         }
         let Some(file) = self.store.open_if_there(&layout::segment_name(following), Open::Read)? else {
             return Ok(Next::Opened);
@@ -229,7 +250,8 @@ impl Reader {
 }
 
 enum Step {
-    Entry,
+    /// The expected entry: when it was written, and the size of its payload.
+    Entry(Timestamp, usize),
     Gap(Seq),
     Skip,
     EndOfFile,
@@ -241,13 +263,17 @@ enum Next {
     None,
 }
 
-/// That no file holds entries `from..next` is in order only if they were dealt with.
-fn check_dealt_with(store: &Store, from: Seq, next: Seq) -> Result<()> {
+/// Where reading goes on if no file holds entries `from..next`: at `next` if they were dealt with, at the first that was
+/// not if it is on the record that they are gone. Otherwise a file is missing.
+fn go_on_from(store: &Store, from: Seq, next: Seq, tolerant: bool) -> Result<Seq> {
     let cursor = CursorFile::open(store, Open::Read)?.load()?.cursor;
     if next <= cursor {
-        return Ok(());
+        return Ok(next);
     }
     let first = from.max(cursor);
+    if tolerant || damaged::is_gap_on_record(store, first)? {
+        return Ok(first);
+    }
     // One before `next`, which is greater than `first`.
     let last = first.plus(next.since(first) - 1);
     Err(Error::MissingSegment { path: store.path().to_owned(), first, last })

@@ -31,13 +31,23 @@ pub(crate) struct Space {
     segments: Vec<Seq>,
     bytes: u64,
     last_expiry: Option<Instant>,
+    /// Entries lost so far, before and after the evictions that no alert has been considered for.
+    lost: Option<(u64, u64)>,
 }
 
 impl Space {
     pub fn new(journal: &Journal) -> Result<Self> {
         let store = journal.store().clone();
         let cursor_file = CursorFile::open(&store, Open::Write)?;
-        Ok(Self { store, cursor_file, cursor: Seq::FIRST, segments: Vec::new(), bytes: 0, last_expiry: None })
+        Ok(Self {
+            store,
+            cursor_file,
+            cursor: Seq::FIRST,
+            segments: Vec::new(),
+            bytes: 0,
+            last_expiry: None,
+            lost: None,
+        })
     }
 
     /// Looks at the directory: others may have added to it or taken from it.
@@ -79,8 +89,8 @@ impl Space {
         check_cursor(&self.store, &state, next)
     }
 
-    /// Unlinks the segments in which nothing is pending, oldest first.
-    pub fn reclaim(&mut self) -> Result<()> {
+    /// Unlinks the segments in which nothing is pending, oldest first. Says whether there were any.
+    pub fn reclaim(&mut self) -> Result<bool> {
         let cursor = self.cursor()?;
         let count = segments::dealt_with(&self.segments, cursor);
         if count > 0 {
@@ -94,7 +104,7 @@ impl Space {
             self.store.sync_names()?;
             self.look()?;
         }
-        Ok(())
+        Ok(count > 0)
     }
 
     /// Evicts what is pending in the oldest segment, and unlinks it.
@@ -107,7 +117,11 @@ impl Space {
 
     /// Counts everything pending before `end` as evicted.
     pub fn evict_to(&mut self, end: Seq) -> Result<()> {
-        let mut state = self.cursor_file.update(|state| state.evict_to(end))?;
+        let mut lost = 0;
+        let mut state = self.cursor_file.update(|state| {
+            lost = state.lost();
+            state.evict_to(end);
+        })?;
         if state.undecided() > 0 {
             // If nobody delivers, no answer will come: what was passed in flight is evicted.
             let replay_lock = self.store.open(layout::REPLAY_LOCK, Open::Create)?;
@@ -115,8 +129,14 @@ impl Space {
                 state = self.cursor_file.update(CursorState::trim)?;
             }
         }
+        self.lost = Some((self.lost.map_or(lost, |(before, _)| before), state.lost()));
         self.seen(&state)?;
         Ok(())
+    }
+
+    /// Entries lost before and after what was evicted since this was asked last.
+    pub fn take_lost(&mut self) -> Option<(u64, u64)> {
+        self.lost.take()
     }
 
     /// Whether expiry is due: now and then, not with every commit.

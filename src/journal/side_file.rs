@@ -1,23 +1,33 @@
 //! Side files: what could not go the usual way is kept here, one JSON object a line, each with a running number `n`.
 //!
 //! A line is durable before anything is counted on the strength of it. Like the newest segment, a side file may end torn
-//! after a crash; the next writer cuts that.
+//! after a crash; the next writer cuts that. A side file that has grown to its share of the journal's limit becomes the *old*
+//! one, in the place of the one before: what is kept is bounded, what is counted is not.
 
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
+use super::config::Limits;
+use super::layout;
 use super::lines::Lines;
 use crate::error::{Error, Result};
 use crate::record::{seal_line, unseal_line};
 use crate::storage::{File, Open, Store};
 
 const READ_BYTES: u64 = 64 << 10;
+/// Each side file, and each old one, has at most this part of the journal's limit …
+const SHARE: u64 = 32;
+/// … or this many bytes if that is more; one line may have more.
+const BYTES_MAX_MIN: u64 = 4 << 10;
 
 /// An open side file of one kind of line.
 pub(crate) struct SideFile {
+    store: Store,
+    name: &'static str,
     file: File,
     end: u64,
-    count: u64,
+    bytes_max: u64,
+    last: Option<Vec<u8>>,
 }
 
 #[derive(serde::Deserialize)]
@@ -34,7 +44,7 @@ struct Line<'a, T> {
 
 impl SideFile {
     /// Opens it for writing, under the lock that goes with it; makes it if need be.
-    pub fn open(store: &Store, name: &str) -> Result<Self> {
+    pub fn open(store: &Store, name: &'static str, limits: &Limits) -> Result<Self> {
         let file = match store.open_if_there(name, Open::Write)? {
             Some(file) => file,
             None => store.open(name, Open::Create)?,
@@ -48,13 +58,22 @@ impl SideFile {
             // New, or left by a process that was cut off before its name was durable.
             store.sync_names()?;
         }
-        let count = last.and_then(|line| parse::<Numbered>(&line)).map_or(0, |line| line.n);
-        Ok(Self { file, end, count })
+        let last = match last {
+            Some(last) => Some(last),
+            None => last_of_old(store, name)?,
+        };
+        let bytes_max = (limits.max_bytes / SHARE).max(BYTES_MAX_MIN);
+        Ok(Self { store: store.clone(), name, file, end, bytes_max, last })
     }
 
     /// The last line, if it is of this kind.
-    pub fn last<T: DeserializeOwned>(&self) -> Result<Option<T>> {
-        Ok(last_line(&self.file, self.end)?.1.and_then(|line| parse(&line)))
+    pub fn last<T: DeserializeOwned>(&self) -> Option<T> {
+        parse(self.last.as_ref()?)
+    }
+
+    /// How many lines there have been: the number of the last one.
+    fn count(&self) -> u64 {
+        self.last::<Numbered>().map_or(0, |line| line.n)
     }
 
     /// Makes the last line durable: whoever wrote it may have been cut off before its sync, or that may have failed.
@@ -69,47 +88,82 @@ impl SideFile {
     /// Appends objects, one a line, with one write and one sync. Returns the bytes written.
     pub fn append<T: Serialize>(&mut self, objects: &[T]) -> Result<u64> {
         let mut bytes = Vec::new();
-        for (n, object) in (self.count + 1..).zip(objects) {
+        let mut last = 0;
+        for (n, object) in (self.count() + 1..).zip(objects) {
             let text = serde_json::to_vec(&Line { n, object })
                 .map_err(|error| Error::Invalid(format!("cannot encode a line: {error}")))?;
+            last = bytes.len();
             bytes.extend_from_slice(&seal_line(text));
         }
-        let written = self.file.write_at(&bytes, self.end).and_then(|()| self.file.sync_data());
-        if let Err(error) = written {
+        let written = bytes.len() as u64;
+        if self.end > 0 && self.end + written > self.bytes_max {
+            self.begin_anew()?;
+        }
+        let result = self.file.write_at(&bytes, self.end).and_then(|()| self.file.sync_data());
+        if let Err(error) = result {
             // Best effort: what stays is cut by the next writer, or was never counted.
             let _ = self.file.set_len(self.end);
             return Err(error);
         }
-        self.end += bytes.len() as u64;
-        self.count += objects.len() as u64;
-        Ok(bytes.len() as u64)
+        self.end += written;
+        self.last = Some(bytes.split_off(last));
+        Ok(written)
     }
+
+    /// What has been kept so far is old.
+    fn begin_anew(&mut self) -> Result<()> {
+        self.store.rename(self.name, &layout::old_name(self.name))?;
+        // Before a new file takes the name: a crash must not keep that and undo the renaming.
+        self.store.sync_names()?;
+        self.file = self.store.open(self.name, Open::Create)?;
+        self.store.sync_names()?;
+        self.end = 0;
+        Ok(())
+    }
+}
+
+fn last_of_old(store: &Store, name: &str) -> Result<Option<Vec<u8>>> {
+    let Some(file) = store.open_if_there(&layout::old_name(name), Open::Read)? else { return Ok(None) };
+    let length = file.len()?;
+    Ok(last_line(&file, length)?.1)
 }
 
 /// How many lines a side file has had; read-only.
 pub(crate) fn count(store: &Store, name: &str) -> Result<u64> {
-    let Some(file) = store.open_if_there(name, Open::Read)? else { return Ok(0) };
-    let length = file.len()?;
-    let (_, last) = last_line(&file, length)?;
+    let last = match store.open_if_there(name, Open::Read)? {
+        Some(file) => last_line(&file, file.len()?)?.1,
+        None => None,
+    };
+    let last = match last {
+        Some(last) => Some(last),
+        None => last_of_old(store, name)?,
+    };
     Ok(last.and_then(|line| parse::<Numbered>(&line)).map_or(0, |line| line.n))
 }
 
-/// A side file's valid lines, from the first one on.
-pub(crate) struct SideLines(Option<Lines>);
+/// A side file's valid lines, the old ones first.
+pub(crate) struct SideLines(Vec<Lines>);
 
 impl SideLines {
     pub fn open(store: &Store, name: &str) -> Result<Self> {
-        let file = store.open_if_there(name, Open::Read)?;
-        Ok(Self(file.map(|file| Lines::new(file, 0, READ_BYTES as usize))))
+        let mut files = Vec::new();
+        // The newer one is opened first: if the two change places meanwhile, lines come twice and none is missed.
+        for name in [name, &layout::old_name(name)] {
+            let file = store.open_if_there(name, Open::Read)?;
+            files.extend(file.map(|file| Lines::new(file, 0, READ_BYTES as usize)));
+        }
+        Ok(Self(files))
     }
 
     /// The next line with a valid checksum, as it stands.
     pub fn next(&mut self) -> Result<Option<Vec<u8>>> {
-        let Some(lines) = &mut self.0 else { return Ok(None) };
-        while let Some((_, line)) = lines.next()? {
-            if unseal_line(line).is_ok() {
-                return Ok(Some(line.to_vec()));
+        while let Some(lines) = self.0.last_mut() {
+            while let Some((_, line)) = lines.next()? {
+                if unseal_line(line).is_ok() {
+                    return Ok(Some(line.to_vec()));
+                }
             }
+            self.0.pop();
         }
         Ok(None)
     }
@@ -159,19 +213,45 @@ fn find_last(file: &File, length: u64) -> Result<(u64, Option<(u64, Vec<u8>)>)> 
 mod tests {
     use serde_json::json;
 
+    use super::super::config::{Config, Settings};
     use super::super::test_support::Scratch;
     use super::*;
+
+    fn limits() -> Limits {
+        Config::new(&Settings { max_bytes: Some(16 << 20), ..Settings::default() }).unwrap().limits
+    }
+
+    #[test]
+    fn what_is_kept_is_bounded_and_what_is_counted_is_not() {
+        let scratch = Scratch::new();
+        let name = "rejected.jsonl";
+        for n in 0..30 {
+            let mut side = SideFile::open(&scratch.store, name, &limits()).unwrap();
+            side.append(&[json!({"a": n, "b": "x".repeat(50_000)})]).unwrap();
+            assert!(scratch.store.size(name).unwrap() <= 512 << 10);
+        }
+        assert_eq!(count(&scratch.store, name).unwrap(), 30);
+        let mut lines = SideLines::open(&scratch.store, name).unwrap();
+        let mut kept = Vec::new();
+        while let Some(line) = lines.next().unwrap() {
+            kept.push(parse::<Numbered>(&line).unwrap().n);
+        }
+        assert!(kept.is_sorted() && kept.len() >= 11 && kept.last() == Some(&30), "{kept:?}");
+    }
 
     #[test]
     fn lines_are_numbered_across_openings_and_a_torn_end_is_cut() {
         let scratch = Scratch::new();
         let name = "rejected.jsonl";
-        SideFile::open(&scratch.store, name).unwrap().append(&[json!({"a": 1}), json!({"a": 2})]).unwrap();
+        SideFile::open(&scratch.store, name, &limits())
+            .unwrap()
+            .append(&[json!({"a": 1}), json!({"a": 2})])
+            .unwrap();
         let file = scratch.store.open(name, Open::Write).unwrap();
         let length = file.len().unwrap();
         file.write_at(b"{\"n\":3,\"a", length).unwrap();
-        let mut side = SideFile::open(&scratch.store, name).unwrap();
-        assert_eq!(side.count, 2);
+        let mut side = SideFile::open(&scratch.store, name, &limits()).unwrap();
+        assert_eq!(side.count(), 2);
         assert_eq!(file.len().unwrap(), length);
         side.append(&[json!({"a": "x".repeat(200_000)})]).unwrap();
         assert_eq!(count(&scratch.store, name).unwrap(), 3);
@@ -187,11 +267,14 @@ mod tests {
     fn a_hole_in_the_last_line_does_not_start_the_numbers_anew() {
         let scratch = Scratch::new();
         let name = "rejected.jsonl";
-        SideFile::open(&scratch.store, name).unwrap().append(&[json!({"a": 1}), json!({"a": 2})]).unwrap();
+        SideFile::open(&scratch.store, name, &limits())
+            .unwrap()
+            .append(&[json!({"a": 1}), json!({"a": 2})])
+            .unwrap();
         let file = scratch.store.open(name, Open::Write).unwrap();
         file.write_at(b"\0\0\0\0\0\0\0\0c\":\"00000000\"}\n", file.len().unwrap()).unwrap();
         assert_eq!(count(&scratch.store, name).unwrap(), 2);
-        SideFile::open(&scratch.store, name).unwrap().append(&[json!({"a": 3})]).unwrap();
+        SideFile::open(&scratch.store, name, &limits()).unwrap().append(&[json!({"a": 3})]).unwrap();
         assert_eq!(count(&scratch.store, name).unwrap(), 3);
     }
 

@@ -20,10 +20,8 @@ pub(crate) fn encode<T: Serialize>(value: &T, size: usize) -> Option<Vec<u8>> {
 /// Decodes what [`encode`] made; none if any byte of it is not as it was.
 pub(crate) fn decode<T: DeserializeOwned>(slot: &[u8]) -> Option<T> {
     let padded = slot.strip_suffix(b"\n")?;
-    let mut line = padded.trim_ascii_end().to_vec();
-    if padded[line.len()..].iter().any(|byte| *byte != b' ') {
-        return None;
-    }
+    let end = padded.iter().rposition(|byte| *byte != b' ')? + 1;
+    let mut line = padded[..end].to_vec();
     line.push(b'\n');
     let mut object = unseal_line(&line).ok()?.to_vec();
     object.push(b'}');

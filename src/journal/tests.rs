@@ -242,3 +242,155 @@ fn a_cursor_beyond_the_end_is_an_error() {
     assert!(matches!(journal.stats().unwrap_err(), Error::CursorBeyondEnd { .. }));
     assert!(matches!(Appender::open(&journal).err().unwrap(), Error::CursorBeyondEnd { .. }));
 }
+
+/// Copies a journal as `cp -r` does.
+fn copy(fixture: &Fixture) -> PathBuf {
+    let to = fixture.path.with_file_name("copy");
+    fs::create_dir(&to).unwrap();
+    for entry in fs::read_dir(&fixture.path).unwrap() {
+        let entry = entry.unwrap();
+        fs::copy(entry.path(), to.join(entry.file_name())).unwrap();
+    }
+    to
+}
+
+#[test]
+fn a_copy_gets_an_id_of_its_own_when_it_is_written_to_and_the_original_keeps_its_own() {
+    let (fixture, journal) = Fixture::new(&Settings::default());
+    append(&journal, 1, 3);
+    let path = copy(&fixture);
+    assert_eq!(Journal::open_read_only(&path).unwrap().id(), journal.id(), "looking changes nothing");
+    let copied = Journal::open(&path).unwrap();
+    assert_ne!(copied.id(), journal.id());
+    assert_eq!(copied.former_id(), Some(journal.id()));
+    append(&copied, 4, 1);
+    assert_eq!(read(&copied, 1), numbers(1..=4));
+    let again = Journal::open(&path).unwrap();
+    assert_eq!((again.id(), again.former_id()), (copied.id(), None));
+    let original = Journal::open(&fixture.path).unwrap();
+    assert_eq!((original.id(), original.former_id()), (journal.id(), None));
+}
+
+#[test]
+fn changed_limits_leave_the_id_and_a_new_one_is_given_on_demand() {
+    let (fixture, journal) = Fixture::new(&Settings::default());
+    let set = |settings: Settings| Journal::open_or_create(&fixture.path, &settings).unwrap().id();
+    assert_eq!(set(Settings { max_entries: Some(9), ..Settings::default() }), journal.id());
+    assert_eq!(Journal::open(&fixture.path).unwrap().id(), journal.id());
+    assert_ne!(set(Settings { new_id: true, ..Settings::default() }), journal.id());
+}
+
+#[test]
+fn an_alert_is_raised_each_time_the_lost_entries_pass_a_multiple_of_the_threshold() {
+    let directory = tempfile::tempdir().unwrap();
+    let log = directory.path().join("alerts");
+    let settings = Settings {
+        max_entries: Some(10),
+        dead_letter_threshold: Some(5),
+        alert_exec: Some(format!("cat >> {0}; echo >> {0}", log.display())),
+        ..Settings::default()
+    };
+    let (_fixture, journal) = Fixture::new(&settings);
+    let mut appender = Appender::open(&journal).unwrap();
+    let mut raised = 0;
+    for (n, lost) in (1..=22).map(|n: u64| (n, n.saturating_sub(10))) {
+        appender.commit(&mut block([n.to_string()]), Durability::Sync).unwrap();
+        if lost > 0 && lost % 5 == 0 {
+            raised += 1;
+            let deadline = std::time::Instant::now() + std::time::Duration::from_secs(20);
+            while fs::read_to_string(&log).unwrap_or_default().lines().count() < raised {
+                assert!(std::time::Instant::now() < deadline, "no alert at {lost} lost entries");
+                std::thread::yield_now();
+            }
+        }
+    }
+    let log = fs::read_to_string(&log).unwrap();
+    let evicted: Vec<u64> = log
+        .lines()
+        .map(|line| serde_json::from_str::<serde_json::Value>(line).unwrap()["evicted"].as_u64().unwrap())
+        .collect();
+    assert_eq!(evicted, [5, 10]);
+}
+
+/// Repairs, and tells how many things were done.
+fn repair(fixture: &Fixture) -> usize {
+    let mut done = 0;
+    Journal::repair(&fixture.path, &mut |_| done += 1).unwrap();
+    done
+}
+
+fn findings(journal: &Journal) -> u64 {
+    journal.verify(&mut |_| ()).unwrap().damaged_places
+}
+
+#[test]
+fn a_repair_sets_damage_aside_and_leaves_every_segment_as_it_is() {
+    let (fixture, journal) = Fixture::new(&small_segments());
+    append(&journal, 1, 40);
+    let path = segment_path(&fixture, 1);
+    let mut bytes = fs::read(&path).unwrap();
+    bytes[40] ^= 1;
+    fs::write(&path, &bytes).unwrap();
+    assert_eq!(findings(&journal), 1);
+    assert_eq!((repair(&fixture), repair(&fixture)), (1, 0));
+    assert_eq!(findings(&journal), 0);
+    assert_eq!(fs::read(&path).unwrap(), bytes);
+    assert!(fs::read_to_string(fixture.path.join("damaged.jsonl")).unwrap().contains("\"first\":1,"));
+}
+
+#[test]
+fn after_a_repair_delivery_goes_on_past_a_missing_segment() {
+    let (fixture, journal) = Fixture::new(&small_segments());
+    append(&journal, 1, 60);
+    let all = segments::list(journal.store()).unwrap();
+    for gone in [2, 0] {
+        fs::remove_file(segment_path(&fixture, all[gone].get())).unwrap();
+        assert!(journal.verify(&mut |_| ()).is_err());
+        assert_eq!(repair(&fixture), 1);
+        assert_eq!(findings(&journal), 0);
+    }
+    let found = read(&journal, 1);
+    let lost = |first: Seq, next: Seq| format!("damaged {first}+{}", next.since(first));
+    assert_eq!(found[0], lost(seq(1), all[1]));
+    assert!(found.contains(&lost(all[2], all[3])), "{found:?}");
+    assert_eq!(found.last().unwrap(), "60");
+}
+
+#[test]
+fn after_a_repair_a_lost_cursor_makes_everything_pending() {
+    let (fixture, journal) = Fixture::new(&small_segments());
+    append(&journal, 1, 60);
+    CursorFile::open(journal.store(), Open::Write).unwrap().update(|state| state.evict_to(seq(30))).unwrap();
+    journal.compact(false).unwrap();
+    let log_start = segments::list(journal.store()).unwrap()[0];
+    fs::write(fixture.path.join("cursor"), "garbage").unwrap();
+    assert!(matches!(journal.stats().unwrap_err(), Error::Damaged { .. }));
+    assert_eq!(repair(&fixture), 1);
+    let stats = journal.stats().unwrap();
+    assert_eq!((stats.cursor, stats.skipped), (log_start.get(), log_start.get() - 1));
+    assert_eq!(fs::read_to_string(fixture.path.join("cursor.bad-1")).unwrap(), "garbage");
+    append(&Journal::open(&fixture.path).unwrap(), 61, 1);
+}
+
+#[test]
+fn after_a_repair_a_journal_that_ended_before_its_cursor_gives_no_seq_twice() {
+    let (fixture, journal) = Fixture::new(&Settings::default());
+    append(&journal, 1, 3);
+    CursorFile::open(journal.store(), Open::Write).unwrap().update(|state| state.evict_to(seq(9))).unwrap();
+    assert_eq!(repair(&fixture), 1);
+    append(&journal, 9, 1);
+    assert_eq!(read(&journal, 9), numbers(9..=9));
+    assert_eq!(findings(&journal), 0);
+}
+
+#[test]
+fn after_a_repair_a_journal_without_a_readable_config_has_a_new_id() {
+    let (fixture, journal) = Fixture::new(&Settings::default());
+    append(&journal, 1, 3);
+    fs::write(fixture.path.join("journal.json"), "{").unwrap();
+    assert!(matches!(Journal::open(&fixture.path).unwrap_err(), Error::NotAJournal { .. }));
+    assert_eq!(repair(&fixture), 1);
+    let repaired = Journal::open(&fixture.path).unwrap();
+    assert_ne!(repaired.id(), journal.id());
+    assert_eq!(read(&repaired, 1), numbers(1..=3));
+}

@@ -8,7 +8,7 @@ use super::reader::{Damage, Item, Reader};
 use super::room::check_cursor;
 use super::tail::Tail;
 use super::tail_mark::TailMark;
-use super::{Journal, layout, segments};
+use super::{Journal, damaged, layout, segments};
 use crate::error::Result;
 use crate::record::Seq;
 use crate::storage::Open;
@@ -19,6 +19,8 @@ use crate::storage::Open;
 pub enum Finding {
     /// Bytes that are not the entries which they should be.
     Damaged(Damage),
+    /// The same, but it has been set aside already, by delivery or by a repair.
+    SetAside(Damage),
     /// The newest segment ends in an unfinished record; harmless: the next append cuts it.
     TornTail {
         /// The segment file.
@@ -34,6 +36,7 @@ impl fmt::Display for Finding {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Damaged(damage) => damage.fmt(formatter),
+            Self::SetAside(damage) => write!(formatter, "{damage}; set aside in {}", layout::DAMAGED),
             Self::TornTail { file, offset, length } => write!(
                 formatter,
                 "{}: {length} bytes of an unfinished record at offset {offset}: the next append cuts them off",
@@ -55,8 +58,10 @@ pub struct Verification {
     pub payload_bytes: u64,
     /// Entries that cannot be read and are still on disk as damage.
     pub damaged_entries: u64,
-    /// Damaged places.
+    /// Damaged places, without those that have been set aside.
     pub damaged_places: u64,
+    /// Damaged places that have been set aside.
+    pub set_aside_places: u64,
 }
 
 pub(crate) fn verify(journal: &Journal, found: &mut dyn FnMut(&Finding)) -> Result<Verification> {
@@ -70,12 +75,17 @@ pub(crate) fn verify(journal: &Journal, found: &mut dyn FnMut(&Finding)) -> Resu
     check_cursor(store, &state, tail.next)?;
     let mut verification =
         Verification { segments: segments::list(store)?.len() as u64, ..Verification::default() };
+    let known = damaged::places(store)?;
     let mut reader = Reader::open(store, Seq::FIRST, Some(tail.next))?;
     while let Some(item) = reader.read()? {
         match item {
             Item::Entry(record) => {
                 verification.entries += 1;
                 verification.payload_bytes += record.payload.len() as u64;
+            }
+            Item::Damaged(damage) if known.contains(&damaged::place(&damage)) => {
+                verification.set_aside_places += 1;
+                found(&Finding::SetAside(damage));
             }
             Item::Damaged(damage) => {
                 verification.damaged_entries += damage.entries;

@@ -15,6 +15,18 @@ pub struct Record<'a> {
     pub line: &'a [u8],
 }
 
+impl<'a> Record<'a> {
+    /// A record whose parts are known: `line` has been decoded before.
+    pub(crate) fn from_parts(seq: Seq, at: Timestamp, payload_bytes: usize, line: &'a [u8]) -> Option<Self> {
+        let end = line.len().checked_sub(AFTER_PAYLOAD)?;
+        let payload = line.get(end.checked_sub(payload_bytes)?..end)?;
+        Some(Self { seq, at, payload, line })
+    }
+}
+
+/// Everything behind a payload: `,"crc":"`, eight digits, `"}` and a line feed.
+const AFTER_PAYLOAD: usize = BEFORE_CRC.len() + 8 + AFTER_CRC.len();
+
 /// Why bytes are not a record.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub(crate) enum DecodeError {
@@ -32,12 +44,6 @@ pub(crate) fn decode(line: &[u8]) -> Result<Record<'_>, DecodeError> {
     parse(covered, line).ok_or(DecodeError::Layout)
 }
 
-/// Decodes a line that [`decode`] has accepted before; its checksum is not computed again.
-pub(crate) fn decode_again(line: &[u8]) -> Option<Record<'_>> {
-    let covered = line.len().checked_sub(BEFORE_CRC.len() + 8 + AFTER_CRC.len())?;
-    parse(line.get(..covered)?, line)
-}
-
 fn parse<'a>(covered: &'a [u8], line: &'a [u8]) -> Option<Record<'a>> {
     let rest = covered.strip_prefix(BEFORE_SEQ)?;
     let digits = rest.iter().take(21).position(|byte| !byte.is_ascii_digit())?;
@@ -48,7 +54,8 @@ fn parse<'a>(covered: &'a [u8], line: &'a [u8]) -> Option<Record<'a>> {
     if payload.is_empty() || seq.first() == Some(&b'0') {
         return None;
     }
-    let seq = std::str::from_utf8(seq).ok()?.parse().ok().and_then(Seq::new)?;
+    let digit = |number: u64, digit: &u8| number.checked_mul(10)?.checked_add(u64::from(digit - b'0'));
+    let seq = seq.iter().try_fold(0, digit).and_then(Seq::new)?;
     Some(Record { seq, at: Timestamp::from_text(at)?, payload, line })
 }
 

@@ -5,7 +5,7 @@
 use super::batcher::{Batcher, Filled};
 use crate::error::Result;
 use crate::journal::{
-    CursorFile, CursorState, Damage, InFlight, Item, Journal, Reader, keep_dead_letter, set_aside,
+    Alerts, CursorFile, CursorState, Damage, InFlight, Item, Journal, Reader, keep_dead_letter, set_aside,
 };
 use crate::record::Seq;
 use crate::sink::{Batch, BodyFormat};
@@ -33,6 +33,7 @@ pub(crate) struct Ledger {
     taken: Option<Seq>,
     reader: Reader,
     batcher: Batcher,
+    alerts: Alerts,
     /// The run ends before this seq: what is appended later is for the next run.
     until: Seq,
 }
@@ -54,6 +55,7 @@ impl Ledger {
             taken: None,
             reader,
             batcher: Batcher::new(limits),
+            alerts: Alerts::default(),
             until,
         })
     }
@@ -148,8 +150,11 @@ impl Ledger {
         let mut reader = Reader::open(self.journal.store(), seq, Some(seq.next()))?;
         match reader.read()? {
             Some(Item::Entry(record)) => {
-                keep_dead_letter(self.journal.store(), &record, status, reason)?;
-                self.step(|state| state.dead_lettered(seq))
+                keep_dead_letter(&self.journal, &record, status, reason)?;
+                self.step(|state| state.dead_lettered(seq))?;
+                let lost = self.state.lost();
+                self.alerts.consider(&self.journal, &self.journal.config().limits, (lost - 1, lost));
+                Ok(())
             }
             Some(Item::Damaged(damage)) => self.step_over(&damage),
             None => Ok(()),
@@ -200,7 +205,7 @@ impl Ledger {
 
     /// Sets damaged bytes aside and moves past the entries that they were.
     fn step_over(&mut self, damage: &Damage) -> Result<()> {
-        set_aside(self.journal.store(), damage)?;
+        set_aside(&self.journal, damage)?;
         self.step(|state| {
             if damage.entries > 0 {
                 state.damaged(damage.first, damage.entries);

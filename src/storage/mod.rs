@@ -40,6 +40,17 @@ pub(crate) struct FileId {
     pub born_ns: i64,
 }
 
+impl FileId {
+    /// Whether both were taken from one file, in whatever mount: some file systems number their files anew each time.
+    pub fn is_same_file(&self, other: &Self) -> bool {
+        if self.born_ns != 0 && other.born_ns != 0 {
+            self.born_ns == other.born_ns
+        } else {
+            self.inode == other.inode
+        }
+    }
+}
+
 /// One directory.
 pub(crate) trait Storage: fmt::Debug + Send + Sync {
     /// Opens a regular file of ours; refuses links, devices, and files of others.

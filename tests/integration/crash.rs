@@ -170,7 +170,8 @@ fn counters_add_up_after_evicting_appends_and_replays_were_killed() {
         replay.kill();
     }
     sandbox.append(["\"last\""]);
-    assert!(sandbox.stats().count("pending") <= 300);
+    let pending = sandbox.stats().count("pending");
+    assert!(pending <= 300, "{pending} entries are pending");
     sandbox.replay_to(&receiver).run().exits(0);
     let stats = sandbox.stats();
     stats.shows([("pending", 0), ("dead_lettered", 0), ("damaged", 0), ("skipped", 0)]);

@@ -64,6 +64,11 @@ impl CursorState {
         self.in_flight.iter().map(|batch| self.cursor.min(batch.end()).since(batch.first)).sum()
     }
 
+    /// Entries that no receiver will get: what `--dead-letter-threshold` counts.
+    pub fn lost(&self) -> u64 {
+        self.evicted + self.dead_lettered
+    }
+
     /// Promise 4, for what lies below the cursor; and batches in flight in order, with no gap but an evicted one.
     pub fn is_consistent(&self) -> bool {
         let counted = [self.delivered, self.dead_lettered, self.evicted, self.damaged, self.skipped];
