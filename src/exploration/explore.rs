@@ -246,7 +246,7 @@ fn whatever_call_fails_every_promise_holds() {
         let mut healthy = Driver::new(World::default(), Facts::default(), &script.settings);
         healthy.run(&script.steps);
         let calls = healthy.sim.calls();
-        let every = if std::env::var_os(STATES_ENV).is_some() { 1 } else { 9 };
+        let every = if std::env::var_os(STATES_ENV).is_some() { 1 } else { 13 };
         for at in 1..=calls {
             if broken.is_hopeless() {
                 return;
