@@ -176,6 +176,9 @@ pub(crate) fn parse<T: DeserializeOwned>(line: &[u8]) -> Option<T> {
     serde_json::from_slice(&object).ok()
 }
 
+/// Where a line begins, and its bytes.
+type LineAt = (u64, Vec<u8>);
+
 /// The last valid line of a file of this length, and where the last whole line ends.
 fn last_line(file: &File, length: u64) -> Result<(u64, Option<Vec<u8>>)> {
     let (end, found) = find_last(file, length)?;
@@ -184,7 +187,7 @@ fn last_line(file: &File, length: u64) -> Result<(u64, Option<Vec<u8>>)> {
 
 /// The same with the place of the line. Reads backwards, from the end only. A line that is not valid is what a crash has
 /// left of an unfinished one, or damage: it is passed over.
-fn find_last(file: &File, length: u64) -> Result<(u64, Option<(u64, Vec<u8>)>)> {
+fn find_last(file: &File, length: u64) -> Result<(u64, Option<LineAt>)> {
     let mut window = READ_BYTES;
     loop {
         let start = length.saturating_sub(window);
