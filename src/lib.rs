@@ -44,6 +44,8 @@
 
 mod buffer;
 mod error;
+#[cfg(test)]
+mod exploration;
 mod ingest;
 mod journal;
 mod record;

@@ -33,6 +33,8 @@ pub(crate) struct Appender {
     config: Config,
     space: Space,
     writer: Option<SegmentWriter>,
+    /// Entries of this appender's wait for a sync; how many cuts there had been when they were written.
+    unsynced: Option<u64>,
     alerts: Alerts,
     latched: bool,
 }
@@ -47,6 +49,7 @@ impl Appender {
             config: journal.config().clone(),
             space: Space::new(journal)?,
             writer: None,
+            unsynced: None,
             alerts: Alerts::default(),
             latched: false,
         };
@@ -155,6 +158,11 @@ impl Appender {
         self.config_id = Config::identity(store)?;
         self.config = Config::load(store)?.ok_or_else(|| Error::Missing { path: store.path().to_owned() })?;
         let mark = TailMark::read(&self.lock)?;
+        if self.unsynced.is_some_and(|cuts| mark.as_ref().is_none_or(|mark| mark.cuts != cuts)) {
+            // Another process's sync has failed since, or nobody knows: what this one relied on may be gone.
+            self.latched = true;
+            return Err(Error::Latched { path: store.path().to_owned() });
+        }
         let mut tail = Tail::find(store, mark.clone(), Open::Write)?;
         self.space.check_cursor(tail.next)?;
         if !tail.clean {
@@ -162,7 +170,8 @@ impl Appender {
         }
         let mut writer = SegmentWriter::new(store, &self.lock, tail, mark)?;
         if !writer.joinable {
-            writer.rotate(store)?;
+            let file = writer.make_next(store)?;
+            writer.rotate(store, file)?;
         }
         // On a full disk there may be no mark; see `locked`.
         let _ = writer.mark.write(&self.lock);
@@ -184,6 +193,7 @@ impl Appender {
                 break;
             }
             self.write_records(block, taken, taken + count)?;
+            self.unsynced = Some(self.writer()?.mark.cuts);
             self.space.grew(block.records(taken, taken + count).len() as u64);
             taken += count;
         }
@@ -293,15 +303,18 @@ impl Appender {
 
     fn rotate(&mut self) -> Result<()> {
         let store = self.journal.store().clone();
-        let latched = self.writer()?.sync();
-        self.latch_on_error(latched)?;
-        self.writer()?.rotate(&store)?;
+        self.sync_active()?;
+        let file = self.writer()?.make_next(&store)?;
+        let rotated = self.writer()?.rotate(&store, file);
+        self.latch_on_error(rotated)?;
         self.space.look()
     }
 
     fn sync_active(&mut self) -> Result<()> {
         let result = self.writer()?.sync();
-        self.latch_on_error(result)
+        self.latch_on_error(result)?;
+        self.unsynced = None;
+        Ok(())
     }
 
     /// After a failed sync this process no longer knows what is on the disk.

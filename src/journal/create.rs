@@ -34,6 +34,8 @@ pub(crate) fn create_in(store: Store, config: Config) -> Result<(Store, Config)>
     segment.sync_data()?;
     store.open(layout::REPLAY_LOCK, Open::Create)?;
     CursorFile::create(&store, &CursorState::new())?;
+    // A crash may keep one name and lose another: what makes it a journal comes after all else is there.
+    store.sync_names()?;
     config.store(&store)?;
     Ok((store, config))
 }

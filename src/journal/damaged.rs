@@ -79,6 +79,7 @@ pub(crate) fn set_aside(journal: &Journal, damage: &Damage) -> Result<()> {
     let end = damage.offset + damage.length;
     let mut offset = match aside.last::<Place>() {
         Some(last) if last.first == damage.first && last.file == name && last.offset >= damage.offset => {
+            aside.confirm_last()?;
             last.offset + PIECE_BYTES
         }
         _ => damage.offset,

@@ -31,7 +31,7 @@ pub struct DeadLetter {
 pub(crate) fn keep(journal: &Journal, record: &Record<'_>, status: u16, reason: &str) -> Result<()> {
     let mut file = SideFile::open(journal.store(), layout::DEAD_LETTER, &journal.config().limits)?;
     if file.last::<DeadLetter>().is_some_and(|last| last.seq == record.seq) {
-        return Ok(());
+        return file.confirm_last();
     }
     let data = std::str::from_utf8(record.payload)
         .map_err(|error| error.to_string())

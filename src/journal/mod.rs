@@ -139,16 +139,32 @@ impl Journal {
 
     fn open_as(path: &Path, writer: bool) -> Result<Self> {
         let disk = Disk::open(path, writer).map_err(open_error(path, "open"))?;
-        let store = Store::new(path, Arc::new(disk));
+        Self::open_in(Store::new(path, Arc::new(disk)), writer)
+    }
+
+    /// Opens the journal in a directory.
+    pub(crate) fn open_in(store: Store, writer: bool) -> Result<Self> {
         let Some(config) = Config::load(&store)? else {
             let reason = format!("it has no {}", layout::CONFIG);
-            return Err(Error::NotAJournal { path: path.to_owned(), reason });
+            return Err(Error::NotAJournal { path: store.path().to_owned(), reason });
         };
         segments::list(&store)?;
         if writer && config.is_copy {
             return Self::renew(store);
         }
         Ok(Self::from_parts(store, config))
+    }
+
+    /// Opens the journal in a directory, or creates it there; for the simulated storage.
+    #[cfg(test)]
+    pub(crate) fn open_or_create_in(store: Store, settings: &Settings) -> Result<Self> {
+        match Self::open_in(store.clone(), true) {
+            Err(Error::NotAJournal { .. }) => {
+                let (store, config) = create::create_in(store, Config::new(settings)?)?;
+                Self::from_parts(store, config).with_settings(settings)
+            }
+            opened => opened?.with_settings(settings),
+        }
     }
 
     fn from_parts(store: Store, config: Config) -> Self {

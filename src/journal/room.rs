@@ -102,6 +102,10 @@ impl Space {
     pub fn reclaim(&mut self) -> Result<bool> {
         let cursor = self.cursor()?;
         let count = segments::dealt_with(&self.segments, cursor);
+        if count > 0 {
+            // Whoever moved it may have been cut off before it was durable.
+            self.cursor_file.load_durable()?;
+        }
         for segment in self.segments.drain(..count) {
             self.store.remove(&layout::segment_name(segment))?;
         }

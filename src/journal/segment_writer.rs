@@ -1,7 +1,7 @@
 //! The active segment: where records are added, and what is known of it.
 
 use super::layout;
-use super::tail::Tail;
+use super::tail::{Tail, write_again};
 use super::tail_mark::TailMark;
 use crate::error::Result;
 use crate::record::Block;
@@ -14,12 +14,14 @@ pub(crate) struct SegmentWriter {
     pub mark: TailMark,
     /// Whether a record can be written at the end; otherwise damage without a line end lies there.
     pub joinable: bool,
+    /// What no sync is known to have covered was written by this process from here on; before that, by others.
+    own_from: u64,
 }
 
 impl SegmentWriter {
     /// Goes on where the tail is. The counters come from the last mark, which need not be of this segment.
     pub fn new(store: &Store, lock: &File, tail: Tail, last: Option<TailMark>) -> Result<Self> {
-        let (syncs, bytes_written) = last.map_or((0, 0), |mark| (mark.syncs, mark.bytes_written));
+        let (syncs, bytes_written) = last.as_ref().map_or((0, 0), |mark| (mark.syncs, mark.bytes_written));
         let mark = TailMark {
             boot: store.boot_id(),
             home: lock.id()?,
@@ -31,8 +33,10 @@ impl SegmentWriter {
             durable_next: tail.durable_next,
             syncs,
             bytes_written,
+            cuts: last.map_or(0, |mark| mark.cuts),
         };
-        Ok(Self { file: tail.file, mark, joinable: tail.joinable })
+        let own_from = tail.end;
+        Ok(Self { file: tail.file, mark, joinable: tail.joinable, own_from })
     }
 
     /// Adds records `from` to `to` of a block. When that fails, what was written of them is cut off again.
@@ -55,26 +59,35 @@ impl SegmentWriter {
         if self.mark.durable_end == self.mark.end {
             return Ok(());
         }
+        // Of what others have left unsynced nobody knows whether a sync of it has failed.
+        write_again(&self.file, self.mark.durable_end, self.own_from)?;
         if let Err(error) = self.file.sync_data() {
             let _ = self.file.set_len(self.mark.durable_end);
             self.mark.end = self.mark.durable_end;
             self.mark.next = self.mark.durable_next;
+            self.mark.cuts += 1;
             return Err(error);
         }
+        self.own_from = self.mark.end;
         self.mark.durable_end = self.mark.end;
         self.mark.durable_next = self.mark.next;
         self.mark.syncs += 1;
         Ok(())
     }
 
-    /// Seals the segment, all of which must be durable, and starts the next.
-    pub fn rotate(&mut self, store: &Store) -> Result<()> {
+    /// Makes the next segment's file; this one must be durable. Nothing has changed if that fails.
+    pub fn make_next(&self, store: &Store) -> Result<File> {
+        store.open(&layout::segment_name(self.mark.next), Open::CreateNew)
+    }
+
+    /// Seals this segment and goes on in the next. If that fails, this writer must not go on in either.
+    pub fn rotate(&mut self, store: &Store, file: File) -> Result<()> {
         let segment = self.mark.next;
-        let file = store.open(&layout::segment_name(segment), Open::CreateNew)?;
         store.sync_names()?;
         self.mark.file = file.id()?;
         self.file = file;
         self.joinable = true;
+        self.own_from = 0;
         self.mark.segment = segment;
         (self.mark.end, self.mark.durable_end) = (0, 0);
         self.mark.durable_next = segment;

@@ -47,12 +47,16 @@ impl SideFile {
     pub fn open(store: &Store, name: &'static str, limits: &Limits) -> Result<Self> {
         let file = match store.open_if_there(name, Open::Write)? {
             Some(file) => file,
-            None => create(store, name)?,
+            None => store.open(name, Open::Create)?,
         };
         let length = file.len()?;
         let (end, last) = last_line(&file, length)?;
         if end < length {
             file.set_len(end)?;
+        }
+        if end == 0 {
+            // New, or left by a process that was cut off before its name was durable.
+            store.sync_names()?;
         }
         let last = match last {
             Some(last) => Some(last),
@@ -70,6 +74,15 @@ impl SideFile {
     /// How many lines there have been: the number of the last one.
     fn count(&self) -> u64 {
         self.last::<Numbered>().map_or(0, |line| line.n)
+    }
+
+    /// Makes the last line durable: whoever wrote it may have been cut off before its sync, or that may have failed.
+    pub fn confirm_last(&self) -> Result<()> {
+        if let (_, Some((offset, line))) = find_last(&self.file, self.end)? {
+            self.file.write_at(&line, offset)?;
+            self.file.sync_data()?;
+        }
+        Ok(())
     }
 
     /// Appends objects, one a line, with one write and one sync. Returns the bytes written.
@@ -100,16 +113,13 @@ impl SideFile {
     /// What has been kept so far is old.
     fn begin_anew(&mut self) -> Result<()> {
         self.store.rename(self.name, &layout::old_name(self.name))?;
-        self.file = create(&self.store, self.name)?;
+        // Before a new file takes the name: a crash must not keep that and undo the renaming.
+        self.store.sync_names()?;
+        self.file = self.store.open(self.name, Open::Create)?;
+        self.store.sync_names()?;
         self.end = 0;
         Ok(())
     }
-}
-
-fn create(store: &Store, name: &str) -> Result<File> {
-    let file = store.open(name, Open::Create)?;
-    store.sync_names()?;
-    Ok(file)
 }
 
 fn last_of_old(store: &Store, name: &str) -> Result<Option<Vec<u8>>> {
@@ -166,21 +176,37 @@ pub(crate) fn parse<T: DeserializeOwned>(line: &[u8]) -> Option<T> {
     serde_json::from_slice(&object).ok()
 }
 
-/// The last whole line of a file of this length, and where it ends. Reads backwards, from the end only.
+/// Where a line begins, and its bytes.
+type LineAt = (u64, Vec<u8>);
+
+/// The last valid line of a file of this length, and where the last whole line ends.
 fn last_line(file: &File, length: u64) -> Result<(u64, Option<Vec<u8>>)> {
+    let (end, found) = find_last(file, length)?;
+    Ok((end, found.map(|(_, line)| line)))
+}
+
+/// The same with the place of the line. Reads backwards, from the end only. A line that is not valid is what a crash has
+/// left of an unfinished one, or damage: it is passed over.
+fn find_last(file: &File, length: u64) -> Result<(u64, Option<LineAt>)> {
     let mut window = READ_BYTES;
     loop {
         let start = length.saturating_sub(window);
         let mut bytes = vec![0; (length - start) as usize];
         let count = file.read_at(&mut bytes, start)?;
         bytes.truncate(count);
-        if let Some(last) = memchr::memrchr(b'\n', &bytes) {
-            let before = memchr::memrchr(b'\n', &bytes[..last]).map(|found| found + 1);
-            if let Some(first) = before.or((start == 0).then_some(0)) {
-                return Ok((start + last as u64 + 1, Some(bytes[first..=last].to_vec())));
+        let whole = memchr::memrchr(b'\n', &bytes).map_or(0, |last| last + 1);
+        let mut end = whole;
+        while end > 0 {
+            let before = memchr::memrchr(b'\n', &bytes[..end - 1]).map(|found| found + 1);
+            let Some(first) = before.or((start == 0).then_some(0)) else { break };
+            if unseal_line(&bytes[first..end]).is_ok() {
+                let line = bytes[first..end].to_vec();
+                return Ok((start + whole as u64, Some((start + first as u64, line))));
             }
-        } else if start == 0 {
-            return Ok((0, None));
+            end = first;
+        }
+        if start == 0 {
+            return Ok((whole as u64, None));
         }
         window *= 2;
     }
@@ -238,6 +264,21 @@ mod tests {
             found += 1;
         }
         assert_eq!(found, 3);
+    }
+
+    #[test]
+    fn a_hole_in_the_last_line_does_not_start_the_numbers_anew() {
+        let scratch = Scratch::new();
+        let name = "rejected.jsonl";
+        SideFile::open(&scratch.store, name, &limits())
+            .unwrap()
+            .append(&[json!({"a": 1}), json!({"a": 2})])
+            .unwrap();
+        let file = scratch.store.open(name, Open::Write).unwrap();
+        file.write_at(b"\0\0\0\0\0\0\0\0c\":\"00000000\"}\n", file.len().unwrap()).unwrap();
+        assert_eq!(count(&scratch.store, name).unwrap(), 2);
+        SideFile::open(&scratch.store, name, &limits()).unwrap().append(&[json!({"a": 3})]).unwrap();
+        assert_eq!(count(&scratch.store, name).unwrap(), 3);
     }
 
     #[test]

@@ -77,11 +77,29 @@ impl Tail {
             self.file.set_len(self.end)?;
             self.length = self.end;
         }
+        write_again(&self.file, self.durable_end, self.end)?;
         self.file.sync_data()?;
         store.sync_names()?;
         (self.durable_end, self.durable_next) = (self.end, self.next);
         Ok(())
     }
+}
+
+/// Writes bytes over themselves, so that the next sync covers them whatever has become of earlier ones: if one has
+/// failed in another process, the system may hold their pages for clean.
+pub(crate) fn write_again(file: &File, from: u64, to: u64) -> Result<()> {
+    let mut bytes = vec![0; READ_BYTES.min(usize::try_from(to.saturating_sub(from)).unwrap_or(READ_BYTES))];
+    let mut offset = from;
+    while offset < to {
+        let wanted = bytes.len().min(usize::try_from(to - offset).unwrap_or(READ_BYTES));
+        let count = file.read_at(&mut bytes[..wanted], offset)?;
+        if count == 0 {
+            break;
+        }
+        file.write_at(&bytes[..count], offset)?;
+        offset += count as u64;
+    }
+    Ok(())
 }
 
 fn ends_a_line(file: &File, end: u64) -> Result<bool> {
@@ -96,7 +114,8 @@ struct Scan {
 }
 
 /// Reads records from `start` on. Where `covered` is known, anything invalid below it is damage and stepped over,
-/// and the first invalid line past it ends the segment; where it is not, the last valid record does.
+/// and the first invalid line past it ends the segment; where it is not, the last valid record before a hole does.
+/// No record holds a zero byte: where there are some, a crash has kept the length of a write but not its bytes.
 fn scan(file: &File, start: (u64, Seq), covered: Option<u64>) -> Result<Scan> {
     let (mut end, mut next) = start;
     let mut lines = Lines::new(file.clone(), end, READ_BYTES);
@@ -107,7 +126,7 @@ fn scan(file: &File, start: (u64, Seq), covered: Option<u64>) -> Result<Scan> {
                 end = offset + line.len() as u64;
                 next = record.seq.next();
             }
-            _ if past => break,
+            _ if past || (covered.is_none() && memchr::memchr(0, line).is_some()) => break,
             _ => {}
         }
     }

@@ -33,6 +33,9 @@ pub(crate) struct TailMark {
     /// Lifetime counters of the writers: syncs, and bytes written.
     pub syncs: u64,
     pub bytes_written: u64,
+    /// How often a sync has failed, so that entries which no sync had covered were cut off.
+    #[serde(default)]
+    pub cuts: u64,
 }
 
 impl TailMark {
@@ -76,6 +79,7 @@ mod tests {
             durable_next: seq,
             syncs: most,
             bytes_written: most,
+            cuts: most,
         };
         let slot = slot::encode(&mark, MARK_BYTES).unwrap();
         assert_eq!(slot::decode::<TailMark>(&slot), Some(mark));

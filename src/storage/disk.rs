@@ -179,3 +179,21 @@ impl StorageFile for File {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Something that cannot be synced: the system says so when it is asked to.
+    fn unsyncable() -> OwnedFd {
+        rustix::pipe::pipe().unwrap().1
+    }
+
+    #[test]
+    fn every_sync_is_asked_of_the_system() {
+        let file: Box<dyn StorageFile> = Box::new(File::from(unsyncable()));
+        assert!(file.sync_data().is_err());
+        assert!(Disk { directory: unsyncable() }.sync_names().is_err());
+        assert!(sync_parent(Path::new("/proc/journal")).is_err());
+    }
+}

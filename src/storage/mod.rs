@@ -1,7 +1,8 @@
 //! All file access goes through here.
 //!
 //! [`Storage`] is one directory, [`StorageFile`] one open file in it; together they are all that the journal asks of an
-//! operating system. [`disk`] has the real ones, [`memory`] those of a journal that ends with its program. What they must do after a crash is written down in docs/design.md,
+//! operating system. [`disk`] has the real ones, [`memory`] those of a journal that ends with its program, `sim` those of
+//! the tests. What they must do after a crash is written down in docs/design.md,
 //! "Assumptions about the disk".
 //!
 //! [`Store`] and [`File`] are what the journal works with: they add the path to every error and take care of
@@ -9,6 +10,8 @@
 
 pub(crate) mod disk;
 pub(crate) mod memory;
+#[cfg(test)]
+pub(crate) mod sim;
 mod store;
 
 use std::fmt;

@@ -2,8 +2,14 @@
 //!
 //! Replayer and evicting appender both move it. Each step locks the file, reads the newest slot, applies itself and
 //! writes the other slot, so that no step is lost. A crash leaves the step done or not done.
+//!
+//! The newest slot that can be read need not be durable: whoever wrote it may have been killed before its sync, or the
+//! sync may have failed. Nobody builds on it, and nobody overwrites the slot before it, until it has been written and
+//! synced once more.
 
 mod state;
+
+use std::cell::Cell;
 
 pub(crate) use self::state::{CursorState, InFlight};
 use super::{layout, slot};
@@ -16,6 +22,8 @@ const SLOT_BYTES: usize = 4096;
 /// The open cursor file.
 pub(crate) struct CursorFile {
     file: File,
+    /// The generation that this process has seen a sync of.
+    durable: Cell<Option<u64>>,
 }
 
 impl CursorFile {
@@ -31,7 +39,7 @@ impl CursorFile {
 
     pub fn open(store: &Store, how: Open) -> Result<Self> {
         match store.open_if_there(layout::CURSOR, how)? {
-            Some(file) => Ok(Self { file }),
+            Some(file) => Ok(Self { file, durable: Cell::new(None) }),
             None => {
                 Err(Error::Damaged { path: store.path_of(layout::CURSOR), reason: "it is missing".into() })
             }
@@ -53,22 +61,55 @@ impl CursorFile {
             })
     }
 
+    /// The newest valid state, once it is durable.
+    pub fn load_durable(&self) -> Result<CursorState> {
+        let _lock = self.file.lock()?;
+        self.settled()
+    }
+
+    fn settled(&self) -> Result<CursorState> {
+        let mut state = self.load()?;
+        if self.durable.get() != Some(state.generation) {
+            self.put(&state)?;
+            // Counted with the next step.
+            state.syncs += 1;
+            state.bytes_written += SLOT_BYTES as u64;
+        }
+        Ok(state)
+    }
+
+    fn put(&self, state: &CursorState) -> Result<()> {
+        let slot = encode(&self.file, state)?;
+        self.file.write_at(&slot, offset_of(state))?;
+        self.file.sync_data()?;
+        self.durable.set(Some(state.generation));
+        Ok(())
+    }
+
     /// Applies one step and makes it durable. Returns the state after it.
     pub fn update(&self, step: impl FnOnce(&mut CursorState)) -> Result<CursorState> {
         let _lock = self.file.lock()?;
-        let mut state = self.load()?;
+        let mut state = self.settled()?;
         let before = state.cursor;
         step(&mut state);
         debug_assert!(state.cursor >= before && state.is_consistent(), "{state:?}");
         state.generation += 1;
         state.syncs += 1;
         state.bytes_written += SLOT_BYTES as u64;
-        let slot = encode(&self.file, &state)?;
-        let offset = state.generation % 2 * SLOT_BYTES as u64;
-        self.file.write_at(&slot, offset)?;
-        self.file.sync_data()?;
+        let mut old = vec![0; SLOT_BYTES];
+        self.file.read_at(&mut old, offset_of(&state))?;
+        if let Err(error) = self.put(&state) {
+            // The step has not been done. If this fails too, whoever comes next makes it durable first.
+            let _ = self.file.write_at(&old, offset_of(&state));
+            self.durable.set(None);
+            return Err(error);
+        }
         Ok(state)
     }
+}
+
+fn offset_of(state: &CursorState) -> u64 {
+    state.generation % 2 * SLOT_BYTES as u64
 }
 
 fn encode(file: &File, state: &CursorState) -> Result<Vec<u8>> {

@@ -1,0 +1,119 @@
+//! Opens what a crash has left, and checks it: nothing acknowledged is lost, nothing is invented, everything adds up,
+//! and work goes on.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::driver::{Driver, Step, cursor_of, records};
+use super::history::{Bytes, Facts, text};
+use super::receiver::Answers;
+use crate::journal::{CursorState, Journal, Settings};
+use crate::storage::sim::World;
+
+/// What must hold for a world in which a process starts.
+pub(super) fn check(world: World, facts: &Facts, settings: &Settings) -> Result<(), String> {
+    let mut driver = Driver::new(world, facts.clone(), settings);
+    if facts.created {
+        Journal::open_in(super::driver::store(&driver.sim), false)
+            .map_err(|error| format!("open: {error}"))?;
+        step(&mut driver, Step::Inspect)?;
+    }
+    // Recovery, by whoever comes next.
+    step(&mut driver, Step::Sync { writer: 0 })?;
+    check_accounts(&mut driver)?;
+    check_entries(&driver)?;
+    drain(&mut driver)?;
+    // One fresh entry passes.
+    let before = driver.history.with(|facts| facts.acked.len());
+    step(&mut driver, Step::Append { writer: 0, count: 1, size: 10, sync: true })?;
+    if driver.history.with(|facts| facts.acked.len()) == before {
+        return Err("a fresh entry is not taken".into());
+    }
+    drain(&mut driver)?;
+    driver.history.verdict()
+}
+
+fn step(driver: &mut Driver, step: Step) -> Result<(), String> {
+    driver.step(step).map_err(|error| format!("{step:?}: {error}"))
+}
+
+fn drain(driver: &mut Driver) -> Result<(), String> {
+    step(driver, Step::Replay { batch: 3, answers: Answers::Accept })?;
+    check_accounts(driver)?;
+    let stats = driver.journal().and_then(|journal| journal.stats()).map_err(|error| error.to_string())?;
+    if stats.pending > 0 {
+        return Err(format!("{} still wait after everything was delivered", stats.pending));
+    }
+    driver.history.verdict()
+}
+
+/// The sum of promise 4, and each of its terms against what was seen from outside.
+fn check_accounts(driver: &mut Driver) -> Result<(), String> {
+    step(driver, Step::Inspect)?;
+    driver.history.verdict()?;
+    let state = cursor_of(&driver.sim.world()).map_err(|error| error.to_string())?;
+    let dead = dead_letters(driver)?;
+    driver.history.with(|facts| check_counts(&state, &dead, facts))
+}
+
+fn check_counts(state: &CursorState, dead: &BTreeSet<u64>, facts: &Facts) -> Result<(), String> {
+    let cursor = state.cursor.get();
+    if cursor < facts.cursor {
+        return Err(format!("the cursor went back from {} to {cursor}", facts.cursor));
+    }
+    if state.delivered > facts.confirmed.len() as u64 {
+        return Err(format!("{} counted as delivered, {} confirmed", state.delivered, facts.confirmed.len()));
+    }
+    if state.dead_lettered > dead.len() as u64 {
+        return Err(format!("{} dead-lettered, {} kept", state.dead_lettered, dead.len()));
+    }
+    let unexplained = (1..cursor).filter(|seq| !facts.confirmed.contains(seq) && !dead.contains(seq)).count();
+    if unexplained as u64 > state.evicted + state.damaged + state.undecided() {
+        return Err(format!("{unexplained} below the cursor were never confirmed: {state:?}"));
+    }
+    if state.damaged > facts.ruined.len() as u64 {
+        return Err(format!("{} counted as damaged, {} were", state.damaged, facts.ruined.len()));
+    }
+    Ok(())
+}
+
+/// The seqs in `dead-letter.jsonl`.
+fn dead_letters(driver: &mut Driver) -> Result<BTreeSet<u64>, String> {
+    let journal = driver.journal().map_err(|error| error.to_string())?;
+    let mut seqs = BTreeSet::new();
+    for letter in journal.dead_letters().map_err(|error| error.to_string())? {
+        let (letter, _) = letter.map_err(|error| error.to_string())?;
+        let seq = letter.seq.get();
+        let handed = driver.history.with(|facts| facts.handed.get(&seq).cloned());
+        if handed.as_deref() != Some(letter.data.get().as_bytes()) {
+            return Err(format!("dead letter {seq} is not what was refused"));
+        }
+        if !seqs.insert(seq) {
+            return Err(format!("dead letter {seq} is kept twice"));
+        }
+    }
+    Ok(seqs)
+}
+
+/// Every acknowledged entry that waits is there, byte for byte; and whatever is there was appended once.
+fn check_entries(driver: &Driver) -> Result<(), String> {
+    let world = driver.sim.world();
+    let state = cursor_of(&world).map_err(|error| error.to_string())?;
+    let there = records(world.files());
+    driver.history.with(|facts| check_waiting(&state, &there, facts))
+}
+
+fn check_waiting(state: &CursorState, there: &BTreeMap<u64, Bytes>, facts: &Facts) -> Result<(), String> {
+    for (seq, payload) in facts.acked.range(state.cursor.get()..) {
+        if !facts.ruined.contains(seq) && there.get(seq) != Some(payload) {
+            let found = there.get(seq).map_or("nothing".into(), |found| text(found));
+            return Err(format!("seq {seq}, acknowledged as {}, is {found}", text(payload)));
+        }
+    }
+    let mut once = BTreeSet::new();
+    for (seq, payload) in there {
+        if !facts.tried.contains(payload) || !once.insert(payload) {
+            return Err(format!("seq {seq} is invented: {}", text(payload)));
+        }
+    }
+    Ok(())
+}

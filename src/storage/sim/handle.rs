@@ -1,0 +1,117 @@
+//! An open file of the simulated disk. Its lock ends with it.
+
+use std::io;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use super::faults::Effect;
+use super::{Call, DEADLOCK, Sim};
+use crate::storage::{FileId, StorageFile};
+
+pub(super) struct Handle {
+    sim: Sim,
+    inode: u64,
+    id: u64,
+    holds_lock: AtomicBool,
+}
+
+impl Handle {
+    pub fn new(sim: Sim, inode: u64, id: u64) -> Self {
+        Self { sim, inode, id, holds_lock: AtomicBool::new(false) }
+    }
+
+    fn release(&self) {
+        if self.holds_lock.swap(false, Ordering::SeqCst) {
+            self.sim.state().locks.remove(&self.inode);
+            self.sim.0.unlocked.notify_all();
+        }
+    }
+}
+
+impl Drop for Handle {
+    fn drop(&mut self) {
+        self.release();
+    }
+}
+
+impl StorageFile for Handle {
+    fn read_at(&self, buffer: &mut [u8], offset: u64) -> io::Result<usize> {
+        self.sim.call(Call::Read, |world, _| {
+            let bytes = world.live(self.inode);
+            let rest = bytes.get(offset as usize..).unwrap_or_default();
+            let count = rest.len().min(buffer.len());
+            buffer[..count].copy_from_slice(&rest[..count]);
+            Ok(count)
+        })
+    }
+
+    fn write_at(&self, bytes: &[u8], offset: u64) -> io::Result<usize> {
+        self.sim.call(Call::Write, |world, effect| match effect {
+            Effect::Whole => {
+                world.write(self.inode, offset as usize, bytes);
+                Ok(bytes.len())
+            }
+            Effect::Half(failure) => {
+                let half = &bytes[..bytes.len().div_ceil(2)];
+                world.write(self.inode, offset as usize, half);
+                if failure.is_error() { Err(failure.into()) } else { Ok(half.len()) }
+            }
+        })
+    }
+
+    fn len(&self) -> io::Result<u64> {
+        self.sim.call(Call::Look, |world, _| Ok(world.live(self.inode).len() as u64))
+    }
+
+    fn set_len(&self, length: u64) -> io::Result<()> {
+        self.sim.call(Call::SetLen, |world, _| {
+            world.set_len(self.inode, length as usize);
+            Ok(())
+        })
+    }
+
+    fn sync_data(&self) -> io::Result<()> {
+        self.sim.call(Call::Sync, |world, effect| match effect {
+            Effect::Whole => {
+                world.sync(self.inode);
+                Ok(())
+            }
+            Effect::Half(failure) => {
+                world.lose_unsynced(self.inode);
+                Err(failure.into())
+            }
+        })
+    }
+
+    fn lock(&self) -> io::Result<()> {
+        let mut state = self.sim.state();
+        state.effect_of(Call::Lock)?;
+        while state.locks.get(&self.inode).is_some_and(|holder| *holder != self.id) {
+            let (woken, waited) = self.sim.0.unlocked.wait_timeout(state, DEADLOCK).unwrap();
+            assert!(!waited.timed_out(), "deadlock");
+            state = woken;
+        }
+        state.locks.insert(self.inode, self.id);
+        self.holds_lock.store(true, Ordering::SeqCst);
+        Ok(())
+    }
+
+    fn try_lock(&self) -> io::Result<bool> {
+        let mut state = self.sim.state();
+        state.effect_of(Call::Lock)?;
+        if state.locks.get(&self.inode).is_some_and(|holder| *holder != self.id) {
+            return Ok(false);
+        }
+        state.locks.insert(self.inode, self.id);
+        self.holds_lock.store(true, Ordering::SeqCst);
+        Ok(true)
+    }
+
+    fn unlock(&self) -> io::Result<()> {
+        self.release();
+        Ok(())
+    }
+
+    fn id(&self) -> io::Result<FileId> {
+        self.sim.call(Call::Look, |world, _| Ok(world.file_id(self.inode)))
+    }
+}

@@ -1,0 +1,194 @@
+//! A simulated disk: what a crash leaves of it is chosen, and any call on it can be made to fail.
+//!
+//! Every file and every name has a *live* state, which a running system sees, and a *durable* one. What was written,
+//! cut, created, renamed or removed since the last sync is a list of pending operations, in order. [`World::crash`] gives
+//! the world after a power cut: the durable state and what it is told of each pending operation ([`Fate`]).
+//!
+//! A sync that fails takes the file's pending bytes with it: they stay visible, but their pages count as clean, so that no
+//! later sync makes them durable. Their length may become durable without them.
+
+mod faults;
+mod handle;
+mod world;
+
+use std::collections::HashMap;
+use std::fmt;
+use std::io;
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard};
+use std::time::Duration;
+
+use self::faults::Effect;
+pub(crate) use self::faults::{Call, Fault, Plan};
+use self::handle::Handle;
+pub(crate) use self::world::{Fate, Pending, World};
+use super::{Open, Storage, StorageFile};
+
+/// Longer than any lock is held in a test: whoever waits so long waits for ever.
+const DEADLOCK: Duration = Duration::from_secs(20);
+
+/// A simulated machine's one directory. Clones are the same one.
+#[derive(Clone)]
+pub(crate) struct Sim(Arc<Machine>);
+
+struct Machine {
+    state: Mutex<State>,
+    /// Told when a lock is given back.
+    unlocked: Condvar,
+    /// How much the test had noted when a snapshot was taken.
+    moment: AtomicUsize,
+    next_handle: AtomicU64,
+}
+
+struct State {
+    world: World,
+    /// Which open file holds the lock of which file.
+    locks: HashMap<u64, u64>,
+    calls: u64,
+    plan: Option<Plan>,
+    fired: bool,
+    snapshots: Option<Vec<Snapshot>>,
+}
+
+/// The world after a call that changed it.
+pub(crate) struct Snapshot {
+    pub world: World,
+    /// What [`Sim::set_moment`] was told last.
+    pub moment: usize,
+    /// How many calls there had been.
+    pub calls: u64,
+}
+
+impl fmt::Debug for Sim {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str("Sim")
+    }
+}
+
+impl Sim {
+    pub fn new(world: World) -> Self {
+        let state =
+            State { world, locks: HashMap::new(), calls: 0, plan: None, fired: false, snapshots: None };
+        Self(Arc::new(Machine {
+            state: Mutex::new(state),
+            unlocked: Condvar::new(),
+            moment: AtomicUsize::new(0),
+            next_handle: AtomicU64::new(1),
+        }))
+    }
+
+    /// Keeps a snapshot after every call that changes something.
+    pub fn record(&self) {
+        self.state().snapshots = Some(Vec::new());
+    }
+
+    pub fn recorded(&self) -> Vec<Snapshot> {
+        self.state().snapshots.take().unwrap_or_default()
+    }
+
+    pub fn set_moment(&self, moment: usize) {
+        self.0.moment.store(moment, Ordering::SeqCst);
+    }
+
+    pub fn world(&self) -> World {
+        self.state().world.clone()
+    }
+
+    /// Replaces the world, as a crash or a person with an editor does. Open files are those of the old one.
+    pub fn set_world(&self, world: World) {
+        self.state().world = world;
+    }
+
+    pub fn calls(&self) -> u64 {
+        self.state().calls
+    }
+
+    pub fn fail(&self, plan: Option<Plan>) {
+        let mut state = self.state();
+        state.plan = plan;
+        state.fired = false;
+    }
+
+    /// Whether the planned fault has met a call.
+    pub fn fired(&self) -> bool {
+        self.state().fired
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.0.state.lock().unwrap()
+    }
+
+    /// One call: `work` does what it does, or what the planned fault makes of it.
+    fn call<T>(&self, call: Call, work: impl FnOnce(&mut World, Effect) -> io::Result<T>) -> io::Result<T> {
+        let mut state = self.state();
+        let effect = state.effect_of(call)?;
+        let result = work(&mut state.world, effect);
+        if call.changes() {
+            let moment = self.0.moment.load(Ordering::SeqCst);
+            let calls = state.calls;
+            let world = state.snapshots.is_some().then(|| state.world.clone());
+            if let (Some(snapshots), Some(world)) = (&mut state.snapshots, world) {
+                snapshots.push(Snapshot { world, moment, calls });
+            }
+        }
+        result
+    }
+}
+
+impl State {
+    /// Counts a call. An error if it is to fail and to do nothing.
+    fn effect_of(&mut self, call: Call) -> io::Result<Effect> {
+        self.calls += 1;
+        let Some(plan) = self.plan.filter(|plan| plan.meets(self.calls, call)) else {
+            return Ok(Effect::Whole);
+        };
+        self.fired = true;
+        plan.fault.effect_on(call)
+    }
+}
+
+impl Storage for Sim {
+    fn open(&self, name: &str, how: Open) -> io::Result<Box<dyn StorageFile>> {
+        let inode = self.call(Call::Open, |world, _| match (world.inode(name), how) {
+            (Some(_), Open::CreateNew) => Err(io::ErrorKind::AlreadyExists.into()),
+            (Some(inode), _) => Ok(inode),
+            (None, Open::Create | Open::CreateNew) => Ok(world.create(name)),
+            (None, _) => Err(io::ErrorKind::NotFound.into()),
+        })?;
+        let id = self.0.next_handle.fetch_add(1, Ordering::SeqCst);
+        Ok(Box::new(Handle::new(self.clone(), inode, id)))
+    }
+
+    fn list(&self) -> io::Result<Vec<String>> {
+        self.call(Call::List, |world, _| Ok(world.names()))
+    }
+
+    fn size(&self, name: &str) -> io::Result<u64> {
+        self.call(Call::Look, |world, _| {
+            let inode = world.inode(name).ok_or(io::ErrorKind::NotFound)?;
+            Ok(world.live(inode).len() as u64)
+        })
+    }
+
+    fn rename(&self, from: &str, to: &str) -> io::Result<()> {
+        self.call(Call::Rename, |world, _| world.rename(from, to))
+    }
+
+    fn remove(&self, name: &str) -> io::Result<()> {
+        self.call(Call::Remove, |world, _| world.remove(name))
+    }
+
+    fn sync_names(&self) -> io::Result<()> {
+        self.call(Call::SyncNames, |world, effect| match effect {
+            Effect::Whole => {
+                world.sync_names();
+                Ok(())
+            }
+            Effect::Half(error) => Err(error.into()),
+        })
+    }
+
+    fn boot_id(&self) -> Option<String> {
+        Some(format!("boot-{}", self.state().world.boot()))
+    }
+}
