@@ -161,7 +161,7 @@ check_bytes() {
 # The documented record adds 69 bytes and the digits of its seq to a payload, whatever the payload's size: 1.35 per
 # payload byte can be had from 218 bytes a line on. For shorter ones the bound is that nothing else is written.
 envelope=$((69 + ${#count}))
-disk_bound=$(awk -v bytes="$bytes" -v envelope="$envelope" 'BEGIN { least = 1 + envelope / bytes; print least > 1.35 ? least : 1.35 }')
+disk_bound=$(awk -v bytes="$bytes" -v envelope="$envelope" 'BEGIN { least = 1 + envelope / bytes; print (least > 1.35 ? least : 1.35) }')
 
 broken=0
 # name, what the base is and its value, ours, ratio, "<=" or ">=", bound
