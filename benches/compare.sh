@@ -137,8 +137,15 @@ compare_one_line() {
         timed append_one "$scratch/empty"; echo "$elapsed" >> "$scratch/one.base"
         timed append_one "$scratch/backlog"; echo "$elapsed" >> "$scratch/one.ours"
     done
-    "$tools" peak "$scratch/one.peak" "$edgesync" append -j "$scratch/backlog" < "$scratch/one-line"
-    "$tools" peak "$scratch/stats.peak" "$edgesync" stats -j "$scratch/backlog" > "$scratch/stats"
+    # These end so soon that the look at their memory may come too late.
+    for ((try = 1; try <= 50; try++)); do
+        "$tools" peak "$scratch/one.peak" "$edgesync" append -j "$scratch/backlog" < "$scratch/one-line"
+        (($(< "$scratch/one.peak") > 0)) && break
+    done
+    for ((try = 1; try <= 50; try++)); do
+        "$tools" peak "$scratch/stats.peak" "$edgesync" stats -j "$scratch/backlog" > "$scratch/stats"
+        (($(< "$scratch/stats.peak") > 0)) && break
+    done
     rm -rf "$scratch/empty" "$scratch/backlog"
 }
 
@@ -157,11 +164,6 @@ check_bytes() {
 }
 
 # --- the table ---------------------------------------------------------------------------------------------------------
-
-# The documented record adds 69 bytes and the digits of its seq to a payload, whatever the payload's size: 1.35 per
-# payload byte can be had from 218 bytes a line on. For shorter ones the bound is that nothing else is written.
-envelope=$((69 + ${#count}))
-disk_bound=$(awk -v bytes="$bytes" -v envelope="$envelope" 'BEGIN { least = 1 + envelope / bytes; print (least > 1.35 ? least : 1.35) }')
 
 broken=0
 # name, what the base is and its value, ours, ratio, "<=" or ">=", bound
@@ -192,8 +194,11 @@ base=$(median < "$scratch/one.base"); ours=$(median < "$scratch/one.ours")
 row 'one line' "$(milliseconds "$base")" "$(milliseconds "$ours")" "$(divide "$ours" "$base")" '<=' 1.2
 for what in append replay one stats; do
     peak=$(< "$scratch/$what.peak")
+    ((peak > 0)) || fail "the memory of $what was not seen"
     row "memory" "$what" "$peak KiB" "$(divide "$peak" 1024)" '<=' 16
 done
-row disk "$payload_bytes bytes" "$disk_bytes bytes" "$(divide "$disk_bytes" "$payload_bytes")" '<=' "$disk_bound"
+# The documented record adds 69 bytes and the digits of its seq to a payload of whatever size: with 190 bytes a line this
+# bound cannot hold, from 218 on it does.
+row disk "$payload_bytes bytes" "$disk_bytes bytes" "$(divide "$disk_bytes" "$payload_bytes")" '<=' 1.35
 printf '%-10s all %d entries arrived once, in order, byte for byte\n' order "$count"
 exit "$broken"
