@@ -116,7 +116,7 @@ compare_replay() {
         fresh; start_peer "$tools" tcp-receive
         timed send_bare; echo "$elapsed" >> "$scratch/replay.base"
         end_peer
-        append_all; sync; start_peer "$receiver" 127.0.0.1:0 --output /dev/null --entries "$count" --idle 60
+        append_all; sync; start_peer "$receiver" 127.0.0.1:0 --count-only --entries "$count" --idle 60
         timed replay_all; echo "$elapsed" >> "$scratch/replay.ours"
         end_peer; check_receiver
     done

@@ -1,11 +1,11 @@
 //! A receiver for `edgesync replay`: takes entries over HTTP, each once and in order, and notices what is missing.
 //!
 //! ```text
-//! receiver [ADDRESS] [--output FILE] [--entries N] [--idle SECONDS]
+//! receiver [ADDRESS] [--output FILE | --count-only] [--entries N] [--idle SECONDS]
 //! ```
 //!
 //! It listens on ADDRESS (127.0.0.1:8080; with port 0 on a free port), prints where as its first line on stdout, and then
-//! writes each entry as `seq<TAB>payload` to FILE or stdout. It ends by itself after N entries, or when no request has
+//! writes each entry as `seq<TAB>payload` to FILE or stdout, or keeps none of them. It ends by itself after N entries, or when no request has
 //! come for so many seconds, and tells on stderr what it saw.
 //!
 //! What to take from it for a receiver of your own is in [`Stream::take`]. What it leaves out: it remembers where each
@@ -20,6 +20,8 @@ use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 const BODY_BYTES_MAX: usize = 64 << 20;
+/// Small: what is left of a body is read to where it belongs.
+const HEAD_BUFFER_BYTES: usize = 8 << 10;
 const HEAD_BYTES_MAX: u64 = 64 << 10;
 
 /// How far one journal has come.
@@ -34,8 +36,11 @@ struct Stream {
 /// What all connections share.
 struct Desk {
     streams: HashMap<String, Stream>,
-    output: Box<dyn Write + Send>,
+    /// None where entries are only counted.
+    output: Option<Box<dyn Write + Send>>,
     tally: Tally,
+    /// After so many entries the program ends.
+    enough: u64,
     /// When the latest request was answered.
     latest: Instant,
 }
@@ -96,15 +101,16 @@ impl Desk {
             return Ok(400);
         }
         let known = self.streams.entry(head.journal.clone()).or_default().take(head, &mut self.tally);
+        let Some(output) = &mut self.output else { return Ok(204) };
         let mut start = 0;
         for (seq, end) in (head.first..).zip(memchr::memchr_iter(b'\n', body)) {
             if seq >= head.first + known {
-                write!(self.output, "{seq}\t")?;
-                self.output.write_all(&body[start..=end])?;
+                write!(output, "{seq}\t")?;
+                output.write_all(&body[start..=end])?;
             }
             start = end + 1;
         }
-        self.output.flush()?;
+        output.flush()?;
         Ok(204)
     }
 }
@@ -141,7 +147,7 @@ fn read_head(stream: &mut BufReader<TcpStream>, line: &mut String) -> io::Result
 /// Serves one connection, request by request, until the sender hangs up.
 fn converse(stream: TcpStream, shared: &(Mutex<Desk>, Condvar)) -> io::Result<()> {
     stream.set_nodelay(true)?;
-    let mut stream = BufReader::with_capacity(256 * 1024, stream);
+    let mut stream = BufReader::with_capacity(HEAD_BUFFER_BYTES, stream);
     let (mut line, mut body) = (String::new(), Vec::new());
     while let Some(head) = read_head(&mut stream, &mut line)? {
         if head.length > BODY_BYTES_MAX {
@@ -161,7 +167,9 @@ fn converse(stream: TcpStream, shared: &(Mutex<Desk>, Condvar)) -> io::Result<()
         };
         stream.get_mut().write_all(answer)?;
         desk.latest = Instant::now();
-        shared.1.notify_all();
+        if desk.tally.taken >= desk.enough {
+            shared.1.notify_all();
+        }
     }
     Ok(())
 }
@@ -169,18 +177,25 @@ fn converse(stream: TcpStream, shared: &(Mutex<Desk>, Condvar)) -> io::Result<()
 struct Options {
     address: String,
     output: Option<String>,
+    count_only: bool,
     entries: u64,
     idle: Duration,
 }
 
 fn options() -> Result<Options, String> {
-    let mut options =
-        Options { address: "127.0.0.1:8080".into(), output: None, entries: u64::MAX, idle: Duration::MAX };
+    let mut options = Options {
+        address: "127.0.0.1:8080".into(),
+        output: None,
+        count_only: false,
+        entries: u64::MAX,
+        idle: Duration::MAX,
+    };
     let mut words = std::env::args().skip(1);
     while let Some(word) = words.next() {
         let mut value = || words.next().ok_or(format!("{word} needs a value"));
         match word.as_str() {
             "--output" => options.output = Some(value()?),
+            "--count-only" => options.count_only = true,
             "--entries" => options.entries = value()?.parse().map_err(|_| "--entries needs a number")?,
             "--idle" => {
                 options.idle = Duration::from_secs(value()?.parse().map_err(|_| "--idle needs seconds")?);
@@ -194,18 +209,19 @@ fn options() -> Result<Options, String> {
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
     let options = options()?;
-    let output: Box<dyn Write + Send> = match &options.output {
-        Some(path) => Box::new(BufWriter::with_capacity(
-            256 * 1024,
-            File::options().create(true).append(true).open(path)?,
-        )),
-        None => Box::new(BufWriter::with_capacity(256 * 1024, io::stdout())),
+    let sink: Box<dyn Write + Send> = match &options.output {
+        Some(path) => Box::new(File::options().create(true).append(true).open(path)?),
+        None => Box::new(io::stdout()),
+    };
+    let output: Option<Box<dyn Write + Send>> = match options.count_only {
+        true => None,
+        false => Some(Box::new(BufWriter::with_capacity(256 * 1024, sink))),
     };
     let listener =
         TcpListener::bind(&options.address).map_err(|error| format!("{}: {error}", options.address))?;
     writeln!(io::stdout(), "http://{}/", listener.local_addr()?)?;
     let (streams, latest) = (HashMap::new(), Instant::now());
-    let desk = Desk { streams, output, tally: Tally::default(), latest };
+    let desk = Desk { streams, output, tally: Tally::default(), enough: options.entries, latest };
     let shared = Arc::new((Mutex::new(desk), Condvar::new()));
 
     let theirs = Arc::clone(&shared);
@@ -221,7 +237,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     });
 
     let mut desk = shared.0.lock().unwrap_or_else(PoisonError::into_inner);
-    while desk.tally.taken < options.entries && desk.latest.elapsed() < options.idle {
+    while desk.tally.taken < desk.enough && desk.latest.elapsed() < options.idle {
         let pause = options.idle.saturating_sub(desk.latest.elapsed()).min(Duration::from_secs(3600));
         desk = shared.1.wait_timeout(desk, pause).unwrap_or_else(PoisonError::into_inner).0;
     }

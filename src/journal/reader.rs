@@ -12,8 +12,8 @@ use crate::error::{Error, Result};
 use crate::record::{Record, Seq, Timestamp, decode};
 use crate::storage::{Open, Store};
 
-/// A read of the file; a batch of usual size comes in one.
-const READ_BYTES: usize = 256 << 10;
+/// A read of the file: what is read is decoded while the processor still has it at hand.
+const READ_BYTES: usize = 64 << 10;
 
 /// What a reader comes upon.
 #[derive(Debug)]

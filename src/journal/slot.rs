@@ -20,8 +20,12 @@ pub(crate) fn encode<T: Serialize>(value: &T, size: usize) -> Option<Vec<u8>> {
 /// Decodes what [`encode`] made; none if any byte of it is not as it was.
 pub(crate) fn decode<T: DeserializeOwned>(slot: &[u8]) -> Option<T> {
     let padded = slot.strip_suffix(b"\n")?;
-    let end = padded.iter().rposition(|byte| *byte != b' ')? + 1;
-    let mut line = padded[..end].to_vec();
+    let (text, padding) = padded.split_at(memchr::memrchr(b'}', padded)? + 1);
+    // Without a way out in the middle, so that many bytes are compared at once.
+    if !padding.iter().fold(true, |blank, byte| blank & (*byte == b' ')) {
+        return None;
+    }
+    let mut line = text.to_vec();
     line.push(b'\n');
     let mut object = unseal_line(&line).ok()?.to_vec();
     object.push(b'}');

@@ -2,6 +2,7 @@
 
 use super::{
     AFTER_CRC, BEFORE_CRC, BEFORE_DATA, BEFORE_SEQ, BEFORE_TIME, ENVELOPE_BYTES_MAX, Seq, Timestamp,
+    crc_digits,
 };
 
 /// Where one record of a block lies, and which input line it came from.
@@ -164,11 +165,9 @@ fn encode(bytes: &mut Vec<u8>, seq: Seq, at: &Timestamp, payload: &[u8]) -> usiz
 
 /// Closes a JSON object that has been written from `start` on, but for its closing brace, with its checksum.
 fn append_crc(bytes: &mut Vec<u8>, start: usize) {
-    let crc = crc32fast::hash(&bytes[start..]);
+    let digits = crc_digits(&bytes[start..]);
     bytes.extend_from_slice(BEFORE_CRC);
-    for shift in (0..8).rev() {
-        bytes.push(b"0123456789abcdef"[(crc >> (4 * shift)) as usize & 15]);
-    }
+    bytes.extend_from_slice(&digits);
     bytes.extend_from_slice(AFTER_CRC);
 }
 

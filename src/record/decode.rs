@@ -1,6 +1,6 @@
 //! A record from its bytes: every byte of the envelope is compared, and the checksum covers the rest.
 
-use super::{AFTER_CRC, BEFORE_CRC, BEFORE_DATA, BEFORE_SEQ, BEFORE_TIME, Seq, Timestamp};
+use super::{AFTER_CRC, BEFORE_CRC, BEFORE_DATA, BEFORE_SEQ, BEFORE_TIME, Seq, Timestamp, crc_digits};
 
 /// An entry as it lies in a segment.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -45,18 +45,27 @@ pub(crate) fn decode(line: &[u8]) -> Result<Record<'_>, DecodeError> {
 }
 
 fn parse<'a>(covered: &'a [u8], line: &'a [u8]) -> Option<Record<'a>> {
-    let rest = covered.strip_prefix(BEFORE_SEQ)?;
-    let digits = rest.iter().take(21).position(|byte| !byte.is_ascii_digit())?;
-    let (seq, rest) = rest.split_at(digits);
+    let (seq, rest) = number(covered.strip_prefix(BEFORE_SEQ)?)?;
     let rest = rest.strip_prefix(BEFORE_TIME)?;
     let (at, rest) = rest.split_at_checked(Timestamp::LEN)?;
     let payload = rest.strip_prefix(BEFORE_DATA)?;
-    if payload.is_empty() || seq.first() == Some(&b'0') {
+    if payload.is_empty() {
         return None;
     }
-    let digit = |number: u64, digit: &u8| number.checked_mul(10)?.checked_add(u64::from(digit - b'0'));
-    let seq = seq.iter().try_fold(0, digit).and_then(Seq::new)?;
-    Some(Record { seq, at: Timestamp::from_text(at)?, payload, line })
+    Some(Record { seq: Seq::new(seq)?, at: Timestamp::from_text(at)?, payload, line })
+}
+
+/// The number that the text begins with, without leading zeros, and what follows it.
+fn number(text: &[u8]) -> Option<(u64, &[u8])> {
+    let mut number = 0_u64;
+    for (place, byte) in text.iter().enumerate() {
+        match byte {
+            b'0' if number == 0 => return None,
+            b'0'..=b'9' => number = number.checked_mul(10)?.checked_add(u64::from(byte - b'0'))?,
+            _ => return Some((number, &text[place..])),
+        }
+    }
+    None
 }
 
 /// The bytes of a line that its checksum covers, if it matches: a JSON object without its end.
@@ -67,17 +76,7 @@ pub(crate) fn unseal_line(line: &[u8]) -> Result<&[u8], DecodeError> {
     let sealed = line.strip_suffix(AFTER_CRC).ok_or(DecodeError::Layout)?;
     let (rest, digits) = sealed.split_last_chunk::<8>().ok_or(DecodeError::Layout)?;
     let covered = rest.strip_suffix(BEFORE_CRC).ok_or(DecodeError::Layout)?;
-    let crc = digits.iter().try_fold(0_u32, |crc, digit| Some(crc << 4 | hex_digit(*digit)?));
-    if crc == Some(crc32fast::hash(covered)) { Ok(covered) } else { Err(DecodeError::Checksum) }
-}
-
-/// Lower case only: one record has one spelling.
-fn hex_digit(digit: u8) -> Option<u32> {
-    match digit {
-        b'0'..=b'9' => Some(u32::from(digit - b'0')),
-        b'a'..=b'f' => Some(u32::from(digit - b'a') + 10),
-        _ => None,
-    }
+    if *digits == crc_digits(covered) { Ok(covered) } else { Err(DecodeError::Checksum) }
 }
 
 #[cfg(test)]

@@ -32,3 +32,9 @@ pub(crate) const PAYLOAD_BYTES_MAX: usize = 64 << 20;
 
 /// The bytes that a record has besides its payload, at most.
 pub(crate) const ENVELOPE_BYTES_MAX: usize = 7 + 20 + 7 + Timestamp::LEN + 9 + 8 + 8 + 3;
+
+/// The checksum of these bytes as it is written: eight digits, lower case, so that a record has one spelling.
+pub(crate) fn crc_digits(bytes: &[u8]) -> [u8; 8] {
+    let crc = crc32fast::hash(bytes);
+    std::array::from_fn(|place| b"0123456789abcdef"[(crc >> (28 - 4 * place)) as usize & 15])
+}

@@ -1,97 +1,115 @@
 //! Forming batches: consecutive entries, within a number and a size.
 
-use super::ledger::BatchLimits;
 use crate::error::Result;
 use crate::journal::{Damage, InFlight, Item, Reader};
 use crate::record::Seq;
 use crate::sink::{BodyBuilder, BodyFormat};
+use crate::storage::Store;
 
-/// What a reader's next entries came to.
+/// How batches are formed.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct BatchLimits {
+    pub entries: u64,
+    pub bytes: usize,
+    pub body: BodyFormat,
+}
+
+/// What the next entries came to.
+#[derive(Debug)]
 pub(crate) enum Filled {
-    /// Entries `first` to `last`; [`Batcher::finish`] has the body.
-    Batch { first: Seq, last: Seq },
+    /// Entries `first` to `last`.
+    Batch { first: Seq, last: Seq, body: Vec<u8> },
     /// The next entries are damaged.
     Damaged(Damage),
     /// There are no more.
     End,
 }
 
-/// Fills bodies, using their memory again.
+/// Reads entries and fills bodies with them.
 pub(crate) struct Batcher {
+    store: Store,
+    reader: Reader,
     limits: BatchLimits,
-    builder: BodyBuilder,
+    /// The run ends before this seq.
+    until: Seq,
+    /// A body's memory, to be used again.
     spare: Vec<u8>,
 }
 
 impl Batcher {
-    pub fn new(mut limits: BatchLimits) -> Self {
+    /// Batches of the entries `from..until`.
+    pub fn open(store: &Store, from: Seq, until: Seq, mut limits: BatchLimits) -> Result<Self> {
         if limits.body == BodyFormat::Single {
             limits.entries = 1;
         }
-        Self { limits, builder: BodyBuilder::with_buffer(limits.body, Vec::new()), spare: Vec::new() }
+        let reader = Reader::open(store, from, Some(until))?;
+        Ok(Self { store: store.clone(), reader, limits, until, spare: Vec::new() })
     }
 
-    pub fn limits(&self) -> BatchLimits {
-        self.limits
+    /// The seq that the next batch begins with, if nothing is damaged.
+    pub fn position(&self) -> Seq {
+        self.reader.expected()
+    }
+
+    /// Goes on at `seq`.
+    pub fn go_to(&mut self, seq: Seq) -> Result<()> {
+        if self.position() != seq {
+            self.reader = Reader::open(&self.store, seq, Some(self.until))?;
+        }
+        Ok(())
     }
 
     pub fn limit_bytes(&mut self, bytes: usize) {
         self.limits.bytes = self.limits.bytes.min(bytes.max(1));
     }
 
-    pub fn recycle(&mut self, buffer: Vec<u8>) {
-        self.spare = buffer;
+    pub fn recycle(&mut self, body: Vec<u8>) {
+        self.spare = body;
     }
 
     /// Reads the next batch: at least one entry, whatever its size.
-    pub fn fill(&mut self, reader: &mut Reader) -> Result<Filled> {
-        self.start(self.limits.body);
+    pub fn fill(&mut self) -> Result<Filled> {
+        let mut builder = BodyBuilder::with_buffer(self.limits.body, std::mem::take(&mut self.spare));
         let mut range: Option<(Seq, Seq)> = None;
         while range.is_none_or(|(first, last)| last.since(first) + 1 < self.limits.entries) {
-            let Some(item) = reader.read()? else { break };
+            let Some(item) = self.reader.read()? else { break };
             let record = match item {
                 Item::Entry(record) => record,
                 Item::Damaged(damage) if range.is_none() => return Ok(Filled::Damaged(damage)),
                 Item::Damaged(damage) => {
-                    reader.put_back_damage(&damage);
+                    self.reader.put_back_damage(&damage);
                     break;
                 }
             };
             let fits = range.is_none_or(|(_, last)| {
-                record.seq == last.next() && self.builder.len_with(&record) <= self.limits.bytes
+                record.seq == last.next() && builder.len_with(&record) <= self.limits.bytes
             });
             if !fits {
                 let (seq, length) = (record.seq, record.line.len());
-                reader.put_back(seq, length);
+                self.reader.put_back(seq, length);
                 break;
             }
-            self.builder.push(&record);
+            builder.push(&record);
             range = Some((range.map_or(record.seq, |(first, _)| first), record.seq));
         }
-        Ok(range.map_or(Filled::End, |(first, last)| Filled::Batch { first, last }))
+        Ok(match range {
+            Some((first, last)) => Filled::Batch { first, last, body: builder.finish() },
+            None => Filled::End,
+        })
     }
+}
 
-    /// The body of the batch that was filled last.
-    pub fn finish(&mut self) -> Vec<u8> {
-        let empty = BodyBuilder::with_buffer(self.limits.body, Vec::new());
-        std::mem::replace(&mut self.builder, empty).finish()
-    }
-
-    /// Reads the body of a batch with given boundaries; none if any of its entries cannot be read.
-    pub fn fill_exactly(&mut self, reader: &mut Reader, batch: InFlight) -> Result<Option<Vec<u8>>> {
-        self.start(batch.body);
-        let mut wanted = batch.first;
-        while wanted <= batch.last {
-            match reader.read()? {
-                Some(Item::Entry(record)) if record.seq == wanted => self.builder.push(&record),
-                _ => return Ok(None),
-            }
-            wanted = wanted.next();
+/// The body of a batch with given boundaries, as it was; none if any of its entries cannot be read.
+pub(crate) fn rebuild(store: &Store, batch: InFlight) -> Result<Option<Vec<u8>>> {
+    let mut reader = Reader::open(store, batch.first, Some(batch.last.next()))?;
+    let mut builder = BodyBuilder::with_buffer(batch.body, Vec::new());
+    let mut wanted = batch.first;
+    while wanted <= batch.last {
+        match reader.read()? {
+            Some(Item::Entry(record)) if record.seq == wanted => builder.push(&record),
+            _ => return Ok(None),
         }
-        Ok(Some(self.finish()))
+        wanted = wanted.next();
     }
-
-    fn start(&mut self, body: BodyFormat) {
-        self.builder = BodyBuilder::with_buffer(body, std::mem::take(&mut self.spare));
-    }
+    Ok(Some(builder.finish()))
 }

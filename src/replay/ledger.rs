@@ -1,8 +1,9 @@
-//! The disk side of a run: it forms batches, makes their boundaries durable, and records what became of them.
+//! The disk side of a run: it makes the boundaries of batches durable, and records what became of them.
 //!
 //! Nothing is sent that is not in `cursor` first, and nothing is recorded there that the link has not said.
 
-use super::batcher::{Batcher, Filled};
+use super::batcher::{Filled, rebuild};
+use super::read_ahead::ReadAhead;
 use crate::error::Result;
 use crate::journal::{
     Alerts, CursorFile, CursorState, Damage, InFlight, Item, Journal, Reader, keep_dead_letter, set_aside,
@@ -10,14 +11,6 @@ use crate::journal::{
 use crate::record::Seq;
 use crate::sink::{Batch, BodyFormat};
 use crate::storage::{File, Open};
-
-/// How batches are formed.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct BatchLimits {
-    pub entries: u64,
-    pub bytes: usize,
-    pub body: BodyFormat,
-}
 
 /// One run's hold on the journal.
 pub(crate) struct Ledger {
@@ -31,8 +24,8 @@ pub(crate) struct Ledger {
     initial: CursorState,
     /// Taken by the receiver, not yet recorded.
     taken: Option<Seq>,
-    reader: Reader,
-    batcher: Batcher,
+    /// How the bodies of new batches are laid out.
+    body: BodyFormat,
     alerts: Alerts,
     /// The run ends before this seq: what is appended later is for the next run.
     until: Seq,
@@ -40,12 +33,11 @@ pub(crate) struct Ledger {
 
 impl Ledger {
     /// Takes the right to deliver, and makes durable what has been appended so far.
-    pub fn open(journal: &Journal, limits: BatchLimits) -> Result<Self> {
+    pub fn open(journal: &Journal, body: BodyFormat) -> Result<Self> {
         let replay_lock = journal.lock_for_delivery()?;
         let until = journal.sync()?;
         let cursor_file = CursorFile::open(journal.store(), Open::Write)?;
         let state = cursor_file.load()?;
-        let reader = Reader::open(journal.store(), state.cursor, Some(until))?;
         Ok(Self {
             journal: journal.clone(),
             _replay_lock: replay_lock,
@@ -53,11 +45,14 @@ impl Ledger {
             initial: state.clone(),
             state,
             taken: None,
-            reader,
-            batcher: Batcher::new(limits),
+            body,
             alerts: Alerts::default(),
             until,
         })
+    }
+
+    pub fn journal(&self) -> &Journal {
+        &self.journal
     }
 
     /// The cursor and the counters as last recorded.
@@ -70,13 +65,18 @@ impl Ledger {
         &self.initial
     }
 
+    /// The run ends before this seq.
+    pub fn until(&self) -> Seq {
+        self.until
+    }
+
     /// How many entries of this run's still wait, by what is recorded.
     pub fn remaining(&self) -> u64 {
         self.until.since(self.state.cursor) + self.state.undecided()
     }
 
     /// What to send first: batches that may have been sent before, in their old boundaries, or else a new one.
-    pub fn first(&mut self) -> Result<Option<Batch>> {
+    pub fn first(&mut self, batches: &mut ReadAhead) -> Result<Option<Batch>> {
         if !self.state.in_flight.is_empty() {
             self.step(CursorState::trim)?;
         }
@@ -86,16 +86,16 @@ impl Ledger {
                 None => {
                     // It cannot be read any more as it was sent.
                     self.step(CursorState::release)?;
-                    self.prepare()
+                    self.prepare(batches)
                 }
             },
-            None => self.prepare(),
+            None => self.prepare(batches),
         }
     }
 
     /// The batch after those in flight, its boundaries durable. None if there is none, or none before the ones in
     /// flight are settled.
-    pub fn prepare(&mut self) -> Result<Option<Batch>> {
+    pub fn prepare(&mut self, batches: &mut ReadAhead) -> Result<Option<Batch>> {
         let ahead = self.state.in_flight.iter().filter(|batch| Some(batch.last) <= self.taken).count();
         if let Some(again) = self.state.in_flight.get(ahead + 1).copied() {
             // Begun by an earlier run.
@@ -103,11 +103,9 @@ impl Ledger {
             return self.rebuild(again, previous);
         }
         loop {
-            let wanted = self.state.unclaimed();
-            self.read_from(wanted)?;
-            match self.batcher.fill(&mut self.reader)? {
-                Filled::Batch { first, last } => {
-                    if let Some(batch) = self.begin(first, last)? {
+            match batches.next(self.state.unclaimed())? {
+                Filled::Batch { first, last, body } => {
+                    if let Some(batch) = self.begin(first, last, body)? {
                         return Ok(Some(batch));
                     }
                 }
@@ -161,41 +159,25 @@ impl Ledger {
         }
     }
 
-    /// Batches are to be no larger than one that the receiver took after it had found a larger one too large.
-    pub fn limit_bytes(&mut self, bytes: usize) {
-        self.batcher.limit_bytes(bytes);
-    }
-
-    /// Gives a body's memory back for the next batch.
-    pub fn recycle(&mut self, batch: Batch) {
-        self.batcher.recycle(batch.body);
-    }
-
     /// Puts a batch that was just read in flight. None if it is no longer what comes next: eviction has passed it.
-    fn begin(&mut self, first: Seq, last: Seq) -> Result<Option<Batch>> {
-        let body = self.batcher.limits().body;
-        let mut begun = false;
+    fn begin(&mut self, first: Seq, last: Seq, bytes: Vec<u8>) -> Result<Option<Batch>> {
+        let boundaries = InFlight { first, last, body: self.body };
         let mut previous = None;
+        let mut begun = false;
         self.step(|state| {
             begun = state.unclaimed() == first;
             if begun {
                 previous = state.in_flight.last().map(|batch| batch.last).or(state.last_delivered);
-                state.begin(InFlight { first, last, body });
+                state.begin(boundaries);
             }
         })?;
-        let bytes = self.batcher.finish();
-        if !begun {
-            self.batcher.recycle(bytes);
-            return Ok(None);
-        }
-        Ok(Some(self.batch(InFlight { first, last, body }, previous, bytes)))
+        Ok(begun.then(|| self.batch(boundaries, previous, bytes)))
     }
 
     /// A batch with given boundaries. None if it cannot be read as it was.
     fn rebuild(&mut self, again: InFlight, previous: Option<Seq>) -> Result<Option<Batch>> {
-        let mut reader = Reader::open(self.journal.store(), again.first, Some(again.last.next()))?;
-        let Some(bytes) = self.batcher.fill_exactly(&mut reader, again)? else { return Ok(None) };
-        Ok(Some(self.batch(again, previous, bytes)))
+        let body = rebuild(self.journal.store(), again)?;
+        Ok(body.map(|bytes| self.batch(again, previous, bytes)))
     }
 
     fn batch(&self, boundaries: InFlight, previous: Option<Seq>, body: Vec<u8>) -> Batch {
@@ -223,14 +205,6 @@ impl Ledger {
             step(state);
         })?;
         self.taken = None;
-        Ok(())
-    }
-
-    /// Has the reader stand at `seq`.
-    fn read_from(&mut self, seq: Seq) -> Result<()> {
-        if self.reader.expected() != seq {
-            self.reader = Reader::open(self.journal.store(), seq, Some(self.until))?;
-        }
         Ok(())
     }
 }

@@ -4,8 +4,9 @@
 //! | --- | --- |
 //! | `batcher` | consecutive entries to a body |
 //! | `ledger` | the disk side: boundaries before sending, the cursor after the answer, dead letters |
-//! | `helper` | runs the ledger while the link is busy |
-//! | `run` | the link side: send, hear, decide |
+//! | `read_ahead` | has the next batch put together meanwhile |
+//! | `helper` | a thread that something is handed to and back: one for the link, one for the batcher |
+//! | `run` | the run itself, and the link: send, hear, decide |
 //! | `backoff`, `narrowing` | pure decisions: how long to wait; which part of a refused batch comes next |
 //!
 //! A crash at any point repeats at most the two batches in flight, each with its old boundaries, body and key.
@@ -15,6 +16,7 @@ mod batcher;
 mod helper;
 mod ledger;
 mod narrowing;
+mod read_ahead;
 mod run;
 #[cfg(test)]
 mod tests;
@@ -22,9 +24,11 @@ mod tests;
 use std::time::Duration;
 
 use self::backoff::Backoff;
+use self::batcher::{BatchLimits, Batcher};
 use self::helper::Helper;
-use self::ledger::{BatchLimits, Ledger};
-use self::run::{Policy, Run};
+use self::ledger::Ledger;
+use self::read_ahead::ReadAhead;
+use self::run::{Link, Run};
 use crate::error::{Error, Result};
 use crate::journal::Journal;
 use crate::sink::{BodyFormat, Sink};
@@ -130,9 +134,12 @@ pub struct ReplayReport {
 
 /// Delivers from one journal to one sink. While it exists no other process delivers from that journal.
 pub struct Replayer<S> {
-    ledger: Box<Ledger>,
+    ledger: Ledger,
+    batcher: Batcher,
     sink: S,
-    policy: Policy,
+    retries: u32,
+    backoff: Backoff,
+    on_refused: OnRefused,
 }
 
 impl<S: Sink> Replayer<S> {
@@ -146,32 +153,31 @@ impl<S: Sink> Replayer<S> {
         }
         let limits =
             BatchLimits { entries: options.batch_size, bytes: options.batch_bytes, body: options.body };
-        let policy = Policy {
-            retries: options.retries,
-            backoff: Backoff { base: options.backoff, max: options.backoff_max },
-            on_refused: options.on_refused,
-        };
-        Ok(Self { ledger: Box::new(Ledger::open(journal, limits)?), sink, policy })
+        let ledger = Ledger::open(journal, options.body)?;
+        let batcher = Batcher::open(journal.store(), ledger.state().cursor, ledger.until(), limits)?;
+        let backoff = Backoff { base: options.backoff, max: options.backoff_max };
+        let (retries, on_refused) = (options.retries, options.on_refused);
+        Ok(Self { ledger, batcher, sink, retries, backoff, on_refused })
     }
 
     /// Delivers what was pending when the replayer was made, in order, until it is done or cannot go on now.
     ///
-    /// Whenever it ends, also by a crash, the cursor stands at the first entry that the sink has not confirmed.
+    /// Whenever it ends, also by a crash, the cursor stands at the first entry that the sink has not confirmed. The sink is
+    /// called from a thread of its own, which has ended when this returns.
     ///
     /// # Errors
     /// I/O errors of the journal. What the sink says is not an error but the report's `end`.
     pub fn run(self, stop: &Stop, progress: &mut dyn FnMut(Progress)) -> Result<ReplayReport> {
-        let total = self.ledger.remaining();
-        let mut run = Run {
-            sink: self.sink,
-            policy: self.policy,
-            stop,
-            progress,
-            done: Progress { done: 0, total },
-            refusals: 0,
-        };
-        let ledger = self.ledger;
-        let (mut ledger, end) = std::thread::scope(|scope| run.run(ledger, &Helper::start(scope)));
+        let Self { mut ledger, batcher, sink, retries, backoff, on_refused } = self;
+        let done = Progress { done: 0, total: ledger.remaining() };
+        let mut link = Link { sink, stop, retries, backoff };
+        let path = ledger.journal().path().to_owned();
+        let end = std::thread::scope(|scope| {
+            let no_thread = |error| Error::io("start a thread for", path.clone())(error);
+            let link = Helper::start(scope, "link", move |batch| link.send(batch)).map_err(no_thread)?;
+            let batches = ReadAhead::start(scope, batcher).map_err(no_thread)?;
+            Run { link, batches, on_refused, progress, done, refusals: 0 }.run(&mut ledger)
+        });
         // Also after an error: what was taken is recorded if that can be done.
         let flushed = ledger.flush();
         let end = end?;

@@ -6,6 +6,7 @@ use super::backoff::Backoff;
 use super::helper::Helper;
 use super::ledger::Ledger;
 use super::narrowing::Narrowing;
+use super::read_ahead::ReadAhead;
 use super::{OnRefused, Progress, RunEnd};
 use crate::error::Result;
 use crate::record::Seq;
@@ -16,18 +17,20 @@ use crate::stop::Stop;
 /// then is not the entries.
 const REFUSALS_MAX: u32 = 10;
 
-/// The decisions of a run that come from its options.
-pub(crate) struct Policy {
+/// The way to the receiver, with its patience.
+pub(crate) struct Link<'a, S> {
+    pub sink: S,
+    pub stop: &'a Stop,
     pub retries: u32,
     pub backoff: Backoff,
-    pub on_refused: OnRefused,
 }
 
 /// A run under way.
-pub(crate) struct Run<'a, S> {
-    pub sink: S,
-    pub policy: Policy,
-    pub stop: &'a Stop,
+pub(crate) struct Run<'a> {
+    /// The thread that sends, and comes back with what the receiver made of it.
+    pub link: Helper<Batch, Verdict>,
+    pub batches: ReadAhead,
+    pub on_refused: OnRefused,
     pub progress: &'a mut dyn FnMut(Progress),
     /// Entries dealt with, and entries there were at the start.
     pub done: Progress,
@@ -42,34 +45,28 @@ enum Flow {
 }
 
 /// What the receiver made of a batch, once it has made up its mind.
-enum Verdict {
+pub(crate) enum Verdict {
     Taken(Seq),
     TooLarge { reason: String },
     Refused { status: u16, reason: String },
     End(RunEnd),
 }
 
-impl<S: Sink> Run<'_, S> {
-    /// Delivers until nothing is left or nothing more can be done now. The ledger comes back in either case.
-    pub fn run(&mut self, mut ledger: Box<Ledger>, helper: &Helper) -> (Box<Ledger>, Result<RunEnd>) {
-        let mut current = ledger.first();
-        loop {
-            let batch = match current {
-                Ok(Some(batch)) => batch,
-                Ok(None) => return (ledger, Ok(RunEnd::Drained)),
-                Err(error) => return (ledger, Err(error)),
-            };
+impl Run<'_> {
+    /// Delivers until nothing is left or nothing more can be done now.
+    pub fn run(&mut self, ledger: &mut Ledger) -> Result<RunEnd> {
+        let mut current = ledger.first(&mut self.batches)?;
+        while let Some(batch) = current {
             // While the link is busy with this batch the disk is with its neighbours.
-            helper.prepare(ledger);
-            let verdict = self.send(&batch);
-            let next;
-            (ledger, next) = helper.prepared();
-            current = match next.and_then(|next| self.follow(&mut ledger, batch, verdict, next)) {
-                Ok(Flow::Next(next)) => Ok(next),
-                Ok(Flow::End(end)) => return (ledger, Ok(end)),
-                Err(error) => return (ledger, Err(error)),
+            self.link.begin(batch);
+            let next = ledger.prepare(&mut self.batches);
+            let (batch, verdict) = self.link.finish();
+            current = match self.follow(ledger, batch, verdict, next)? {
+                Flow::Next(next) => next,
+                Flow::End(end) => return Ok(end),
             };
         }
+        Ok(RunEnd::Drained)
     }
 
     /// Acts on a verdict. `next` was prepared on the assumption that the batch would be taken.
@@ -78,26 +75,29 @@ impl<S: Sink> Run<'_, S> {
         ledger: &mut Ledger,
         batch: Batch,
         verdict: Verdict,
-        next: Option<Batch>,
+        next: Result<Option<Batch>>,
     ) -> Result<Flow> {
         match verdict {
             Verdict::Taken(last) => {
                 self.taken(ledger, batch.first, last);
                 let whole = last == batch.last;
-                ledger.recycle(batch);
-                if let (true, Some(next)) = (whole, next) {
+                self.batches.recycle(batch.body);
+                if let (true, Some(next)) = (whole, next?) {
                     return Ok(Flow::Next(Some(next)));
                 }
                 ledger.flush()?;
-                Ok(Flow::Next(ledger.first()?))
+                Ok(Flow::Next(ledger.first(&mut self.batches)?))
             }
-            Verdict::End(end) => Ok(Flow::End(end)),
-            refused => self.narrow(ledger, &batch, refused),
+            Verdict::End(end) => next.map(|_| Flow::End(end)),
+            refused => {
+                next?;
+                self.narrow(ledger, batch, refused)
+            }
         }
     }
 
     /// Deals with a refused batch part by part, in order.
-    fn narrow(&mut self, ledger: &mut Ledger, batch: &Batch, verdict: Verdict) -> Result<Flow> {
+    fn narrow(&mut self, ledger: &mut Ledger, batch: Batch, verdict: Verdict) -> Result<Flow> {
         let mut narrowing = Narrowing::new(batch.first, batch.last);
         if batch.first == batch.last {
             narrowing.next();
@@ -108,10 +108,12 @@ impl<S: Sink> Run<'_, S> {
         let mut was_too_large = false;
         while let Some((first, last)) = narrowing.next() {
             let Some(part) = ledger.narrow(first, last, batch.format)? else { break };
-            match self.send(&part) {
+            self.link.begin(part);
+            let (part, verdict) = self.link.finish();
+            match verdict {
                 Verdict::Taken(taken) => {
                     if was_too_large {
-                        ledger.limit_bytes(part.body.len());
+                        self.batches.limit_bytes(part.body.len());
                     }
                     self.taken(ledger, first, taken);
                     if taken < last {
@@ -131,7 +133,7 @@ impl<S: Sink> Run<'_, S> {
             }
         }
         ledger.flush()?;
-        Ok(Flow::Next(ledger.first()?))
+        Ok(Flow::Next(ledger.first(&mut self.batches)?))
     }
 
     /// One entry was refused: it becomes a dead letter, unless that is not to be or seems to befall every entry.
@@ -142,7 +144,7 @@ impl<S: Sink> Run<'_, S> {
             Verdict::Taken(_) | Verdict::End(_) => return Ok(None),
         };
         self.refusals += 1;
-        if self.policy.on_refused == OnRefused::Stop {
+        if self.on_refused == OnRefused::Stop {
             return Ok(Some(RunEnd::Refused { reason: format!("seq {seq} was refused: {reason}") }));
         }
         if self.refusals >= REFUSALS_MAX {
@@ -164,9 +166,11 @@ impl<S: Sink> Run<'_, S> {
         self.done.done = (self.done.done + entries).min(self.done.total);
         (self.progress)(self.done);
     }
+}
 
+impl<S: Sink> Link<'_, S> {
     /// Sends a batch until the receiver has made up its mind, or the patience of this run is over.
-    fn send(&mut self, batch: &Batch) -> Verdict {
+    pub fn send(&mut self, batch: &Batch) -> Verdict {
         let mut attempt = 0;
         loop {
             if self.stop.is_stopped() {
@@ -183,10 +187,10 @@ impl<S: Sink> Run<'_, S> {
                 Outcome::TooLarge { reason } => return Verdict::TooLarge { reason },
                 Outcome::Refused { status, reason } => return Verdict::Refused { status, reason },
             };
-            if attempt > self.policy.retries {
+            if attempt > self.retries {
                 return Verdict::End(RunEnd::Later { reason });
             }
-            let Some(wait) = self.policy.backoff.wait_as_asked(attempt, fastrand::f64(), asked) else {
+            let Some(wait) = self.backoff.wait_as_asked(attempt, fastrand::f64(), asked) else {
                 let seconds = asked.unwrap_or(Duration::ZERO).as_secs();
                 return Verdict::End(RunEnd::Later {
                     reason: format!("{reason}; it asked to wait {seconds} s"),

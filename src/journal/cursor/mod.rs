@@ -48,27 +48,34 @@ impl CursorFile {
 
     /// The newest valid state.
     pub fn load(&self) -> Result<CursorState> {
-        let mut bytes = vec![0; 2 * SLOT_BYTES];
-        let length = self.file.read_at(&mut bytes, 0)?;
-        bytes[..length]
-            .chunks_exact(SLOT_BYTES)
-            .filter_map(slot::decode::<CursorState>)
-            .filter(CursorState::is_consistent)
-            .max_by_key(|state| state.generation)
-            .ok_or_else(|| Error::Damaged {
+        self.newest(&self.slots()?)
+    }
+
+    /// Both slots as they are; what is missing of them is zeros.
+    fn slots(&self) -> Result<[[u8; SLOT_BYTES]; 2]> {
+        let mut slots = [[0; SLOT_BYTES]; 2];
+        self.file.read_at(slots.as_flattened_mut(), 0)?;
+        Ok(slots)
+    }
+
+    fn newest(&self, slots: &[[u8; SLOT_BYTES]; 2]) -> Result<CursorState> {
+        let states = slots.iter().filter_map(|slot| slot::decode::<CursorState>(slot));
+        states.filter(CursorState::is_consistent).max_by_key(|state| state.generation).ok_or_else(|| {
+            Error::Damaged {
                 path: self.file.path().to_owned(),
                 reason: "neither of its two slots is valid".into(),
-            })
+            }
+        })
     }
 
     /// The newest valid state, once it is durable.
     pub fn load_durable(&self) -> Result<CursorState> {
         let _lock = self.file.lock()?;
-        self.settled()
+        self.settled(&self.slots()?)
     }
 
-    fn settled(&self) -> Result<CursorState> {
-        let mut state = self.load()?;
+    fn settled(&self, slots: &[[u8; SLOT_BYTES]; 2]) -> Result<CursorState> {
+        let mut state = self.newest(slots)?;
         if self.durable.get() != Some(state.generation) {
             self.put(&state)?;
             // Counted with the next step.
@@ -89,18 +96,17 @@ impl CursorFile {
     /// Applies one step and makes it durable. Returns the state after it.
     pub fn update(&self, step: impl FnOnce(&mut CursorState)) -> Result<CursorState> {
         let _lock = self.file.lock()?;
-        let mut state = self.settled()?;
+        let slots = self.slots()?;
+        let mut state = self.settled(&slots)?;
         let before = state.cursor;
         step(&mut state);
         debug_assert!(state.cursor >= before && state.is_consistent(), "{state:?}");
         state.generation += 1;
         state.syncs += 1;
         state.bytes_written += SLOT_BYTES as u64;
-        let mut old = vec![0; SLOT_BYTES];
-        self.file.read_at(&mut old, offset_of(&state))?;
         if let Err(error) = self.put(&state) {
             // The step has not been done. If this fails too, whoever comes next makes it durable first.
-            let _ = self.file.write_at(&old, offset_of(&state));
+            let _ = self.file.write_at(&slots[slot_of(&state)], offset_of(&state));
             self.durable.set(None);
             return Err(error);
         }
@@ -108,8 +114,12 @@ impl CursorFile {
     }
 }
 
+fn slot_of(state: &CursorState) -> usize {
+    (state.generation % 2) as usize
+}
+
 fn offset_of(state: &CursorState) -> u64 {
-    state.generation % 2 * SLOT_BYTES as u64
+    (slot_of(state) * SLOT_BYTES) as u64
 }
 
 fn encode(file: &File, state: &CursorState) -> Result<Vec<u8>> {
