@@ -207,6 +207,29 @@ fn run_of(script: &Script) -> Run<'_> {
     Run { name: (*name).to_owned(), settings, strict: *strict, steps }
 }
 
+/// The scripts again and again, their steps in another order each time, until so many states have been seen.
+fn explore_further(tally: &Tally, wanted: usize) {
+    let scripts = scripts::all();
+    let next = AtomicUsize::new(0);
+    let work = || {
+        while tally.distinct() < wanted && !tally.is_hopeless() {
+            let number = next.fetch_add(1, Ordering::Relaxed);
+            let script = &scripts[number % scripts.len()];
+            let round = (number / scripts.len() + 1) as u64;
+            let mut dice = fastrand::Rng::with_seed(round);
+            let steps = super::random::shuffled(&script.steps, &mut dice);
+            let name = format!("{} (seed {round})", script.name);
+            tally.explore(&Run { name, steps: &steps, ..run_of(script) }, 2, round);
+            if number.is_multiple_of(scripts.len()) {
+                println!("round {round}: {} distinct crash states", tally.distinct());
+            }
+        }
+    };
+    // Most of these threads wait for one that they have started: twice as many as processors keep those busy.
+    let threads = 2 * std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
+    std::thread::scope(|scope| (0..threads).for_each(|_| drop(scope.spawn(work))));
+}
+
 #[test]
 fn wherever_the_power_goes_every_promise_holds() {
     let wanted = std::env::var(STATES_ENV).ok().map(|text| text.parse::<usize>().unwrap());
@@ -217,19 +240,8 @@ fn wherever_the_power_goes_every_promise_holds() {
         println!("{}: {:?}, {} crash states so far", script.name, began.elapsed(), tally.distinct());
     });
     tally.panic_if_broken();
-    let mut round = 0;
-    while tally.distinct() < wanted.unwrap_or(0) {
-        round += 1;
-        for_each_script(|script| {
-            let mut dice = fastrand::Rng::with_seed(round);
-            let steps = super::random::shuffled(&script.steps, &mut dice);
-            let run =
-                Run { name: format!("{} (seed {round})", script.name), steps: &steps, ..run_of(script) };
-            tally.explore(&run, 2, round);
-        });
-        tally.panic_if_broken();
-        println!("round {round}: {} distinct crash states", tally.distinct());
-    }
+    explore_further(&tally, wanted.unwrap_or(0));
+    tally.panic_if_broken();
     let (crashes, kills) = (tally.crashes.into_inner(), tally.kills.into_inner());
     let states = tally.states.into_inner().unwrap().len();
     println!(
