@@ -13,7 +13,7 @@ use super::alert::Alert;
 use super::stage::{Group, Outcome, Stage};
 use super::{BufferOptions, OnDiskFailure};
 use crate::error::{Error, Result};
-use crate::journal::{Appender, Durability, Journal};
+use crate::journal::{Appender, Committed, Durability, Journal};
 use crate::record::{Block, ENVELOPE_BYTES_MAX, PAYLOAD_BYTES_MAX, Seq};
 
 /// A group in memory is committed when it has so many entries or bytes.
@@ -216,7 +216,8 @@ impl Intake {
             Some(error) => Err(error),
             None => self.commit(&mut appender, &mut block),
         };
-        if committed.is_err() && self.keeps {
+        let failed = !matches!(committed, Ok(Committed { failure: None, .. }));
+        if failed && self.keeps {
             // We still have the bytes: a new appender finds out what the disk has, and they are written anew.
             appender = None;
         }
@@ -244,7 +245,7 @@ impl Intake {
         stage
     }
 
-    fn commit(&self, appender: &mut Option<Appender>, block: &mut Block) -> Result<usize> {
+    fn commit(&self, appender: &mut Option<Appender>, block: &mut Block) -> Result<Committed> {
         let appender = match appender {
             Some(appender) => appender,
             none => none.insert(Appender::open(&self.journal)?),
@@ -253,14 +254,21 @@ impl Intake {
     }
 
     /// What a commit came to for a group whose entries have index `before` and up in the block.
-    fn outcome(&self, stage: &mut Stage, committed: Result<usize>, mut block: Block, before: u64) -> Outcome {
+    fn outcome(
+        &self,
+        stage: &mut Stage,
+        committed: Result<Committed>,
+        mut block: Block,
+        before: u64,
+    ) -> Outcome {
         let first = block.first().plus(before);
         let full = || Error::Full {
             path: self.journal.path().to_owned(),
             limit: "it does not drop entries (`edgesync init --overflow`)".into(),
         };
         let (taken, failure) = match committed {
-            Ok(taken) => (taken, (taken < block.count()).then(full)),
+            Ok(Committed { taken, failure: None }) => (taken, (taken < block.count()).then(full)),
+            Ok(Committed { taken, failure }) => (taken, failure),
             Err(error) => (0, Some(error)),
         };
         stage.since_reclaim += block.offset(taken);
@@ -284,7 +292,7 @@ impl Intake {
                 stage.kept = block;
                 Outcome::Kept { first }
             }
-            Some(error @ Error::Full { .. }) => {
+            Some(error) if taken > 0 || matches!(error, Error::Full { .. }) => {
                 Outcome::Taken { first, count: taken as u64, rest: Some(error) }
             }
             Some(error) => {

@@ -10,7 +10,9 @@ use super::history::{Bytes, Event, Facts, History};
 use super::receiver::{Answers, Receiver, Tee};
 use crate::error::{Error, Result};
 use crate::ingest::{IngestOptions, SyncPolicy, ingest};
-use crate::journal::{Appender, CursorFile, CursorState, Durability, Journal, RejectedLine, Settings};
+use crate::journal::{
+    Appender, Committed, CursorFile, CursorState, Durability, Journal, RejectedLine, Settings,
+};
 use crate::record::{Block, Timestamp, decode};
 use crate::replay::{ReplayOptions, Replayer};
 use crate::stop::Stop;
@@ -151,14 +153,14 @@ impl Driver {
         let mut block = fresh_block(&history, count, size);
         let durability = if sync { Durability::Sync } else { Durability::NoSync };
         let committed = self.writer(writer)?.commit(&mut block, durability);
-        let taken = self.or_try_again(writer, committed)?;
+        let Committed { taken, failure } = self.or_try_again(writer, committed)?;
         let entries = (0..taken)
             .map(|index| (block.first().plus(index as u64).get(), Bytes::from(block.payload(index))));
         self.unsynced[writer].extend(entries);
         if sync {
             self.acknowledge_unsynced(writer);
         }
-        Ok(())
+        self.or_try_again(writer, failure.map_or(Ok(()), Err))
     }
 
     /// A stubborn program: after an error it tries something more before it gives up.
@@ -313,7 +315,7 @@ pub(super) fn commit_fresh(
     size: usize,
 ) -> Result<Vec<(u64, Bytes)>> {
     let mut block = fresh_block(history, count, size);
-    let taken = appender.commit(&mut block, Durability::Sync)?;
+    let taken = appender.commit(&mut block, Durability::Sync)?.taken;
     let entry = |index: usize| (block.first().plus(index as u64).get(), Bytes::from(block.payload(index)));
     Ok((0..taken).map(entry).collect())
 }

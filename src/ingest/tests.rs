@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use super::*;
-use crate::journal::{Durability, Overflow, RejectedLine};
+use crate::journal::{Committed, Durability, Overflow, RejectedLine};
 use crate::record::{Block, Seq, decode};
 use crate::stop::Stopper;
 
@@ -28,6 +28,8 @@ struct Fake {
     room: Arc<Mutex<usize>>,
     overflow: Overflow,
     fails_at: Option<u64>,
+    /// What comes before that in the same commit is taken.
+    fails_in_part: bool,
     sync_fails: bool,
 }
 
@@ -36,14 +38,23 @@ impl Committer for Fake {
         Seq::new(self.next).unwrap()
     }
 
-    fn commit(&mut self, block: &mut Block, durability: Durability) -> Result<usize> {
+    fn commit(&mut self, block: &mut Block, durability: Durability) -> Result<Committed> {
         assert!(!block.is_empty());
         block.renumber(self.next_seq());
         let mut room = self.room.lock().unwrap();
         let taken = block.count().min(*room);
         *room -= taken;
-        if self.fails_at.is_some_and(|seq| seq < self.next + taken as u64) {
-            return Err(Error::Invalid("the disk is gone".into()));
+        let mut taken = taken;
+        let mut failure = None;
+        if let Some(seq) = self.fails_at
+            && seq < self.next + taken as u64
+        {
+            let error = Error::Invalid("the disk is gone".into());
+            taken = (seq - self.next) as usize;
+            if taken == 0 || !self.fails_in_part {
+                return Err(error);
+            }
+            failure = Some(error);
         }
         for (index, line) in block.records(0, taken).split_inclusive(|byte| *byte == b'\n').enumerate() {
             let record = decode(line).unwrap();
@@ -55,7 +66,7 @@ impl Committer for Fake {
             self.events.lock().unwrap().push(Event::Committed((0..taken).map(payload).collect(), durability));
         }
         let _ = self.committed.send(taken);
-        Ok(taken)
+        Ok(Committed { taken, failure })
     }
 
     fn overflow(&self) -> Overflow {
@@ -117,6 +128,7 @@ impl Run {
             room: Arc::new(Mutex::new(usize::MAX)),
             overflow: Overflow::DropOldest,
             fails_at: None,
+            fails_in_part: false,
             sync_fails: false,
         };
         let (stopper, stop) = Stop::pair().unwrap();
@@ -417,6 +429,28 @@ fn a_failed_commit_ends_the_run_at_once_and_names_the_first_line_that_is_not_saf
         pipe
     });
     assert_eq!(fed.unwrap_err().to_string(), "the disk is gone");
+    assert_eq!(run.told, ["line 3 and those after it were not taken"]);
+}
+
+#[test]
+fn what_a_failing_commit_has_taken_is_acknowledged_and_the_next_line_named() {
+    let mut run = Run::new().tee(false);
+    run.journal.fails_at = Some(3);
+    run.journal.fails_in_part = true;
+    let fed = run.fed(|mut pipe, _, _| {
+        pipe.write_all(b"1\n2\n3\n4\n").unwrap();
+        pipe
+    });
+    assert_eq!(fed.unwrap_err().to_string(), "the disk is gone");
+    let passed: String = run
+        .events()
+        .into_iter()
+        .filter_map(|event| match event {
+            Event::Passed(lines) => Some(lines),
+            _ => None,
+        })
+        .collect();
+    assert_eq!(passed, "1\n2\n");
     assert_eq!(run.told, ["line 3 and those after it were not taken"]);
 }
 

@@ -8,7 +8,7 @@ use super::notice::{NotTaken, Notice};
 use super::tee::Tee;
 use super::{IngestReport, SyncPolicy};
 use crate::error::Result;
-use crate::journal::{Appender, Durability, Overflow, RejectedLine};
+use crate::journal::{Appender, Committed, Durability, Overflow, RejectedLine};
 use crate::record::{Block, Seq};
 use crate::stop::Stop;
 
@@ -18,7 +18,7 @@ const ROOM_INTERVAL: Duration = Duration::from_millis(100);
 /// What the writing side needs of a journal: an [`Appender`], or a fake in tests.
 pub(super) trait Committer: Send {
     fn next_seq(&self) -> Seq;
-    fn commit(&mut self, block: &mut Block, durability: Durability) -> Result<usize>;
+    fn commit(&mut self, block: &mut Block, durability: Durability) -> Result<Committed>;
     fn overflow(&self) -> Overflow;
     fn sync(&mut self) -> Result<()>;
     fn reject(&mut self, lines: &[RejectedLine]) -> Result<()>;
@@ -29,7 +29,7 @@ impl Committer for Appender {
         Appender::next_seq(self)
     }
 
-    fn commit(&mut self, block: &mut Block, durability: Durability) -> Result<usize> {
+    fn commit(&mut self, block: &mut Block, durability: Durability) -> Result<Committed> {
         Appender::commit(self, block, durability)
     }
 
@@ -138,19 +138,28 @@ impl<'a, C: Committer> Writer<'a, C> {
         Ok(())
     }
 
-    /// Commits as many entries as there is room for, and acknowledges them.
+    /// Commits as many entries as there is room for, and acknowledges them: also those before one that failed.
     fn commit(&mut self, block: &mut Block) -> Result<usize> {
         let first_line = block.line(0);
         let durability = if self.sync == SyncPolicy::Always { Durability::Sync } else { Durability::NoSync };
         let committed = self.committer.commit(block, durability);
-        let taken = self.or_tell(committed, first_line)?.min(block.count());
-        if taken == 0 {
-            return Ok(0);
+        let Committed { taken, failure } = self.or_tell(committed, first_line)?;
+        if taken > 0 {
+            self.accept(block, taken)?;
         }
+        match failure {
+            Some(error) => self.or_tell(Err(error), block.line(taken)),
+            None => Ok(taken),
+        }
+    }
+
+    /// Acknowledges so many entries of the block, at once or after the next sync.
+    fn accept(&mut self, block: &Block, taken: usize) -> Result<()> {
         self.not_taken.interrupt();
         self.report.accepted += taken as u64;
         (0..taken).for_each(|index| self.tee.hold(block.payload(index)));
         if matches!(self.sync, SyncPolicy::Interval(_)) {
+            let first_line = block.line(0);
             self.unsynced.get_or_insert_with(|| Unsynced { since: Instant::now(), first_line });
             if self.tee.is_full() {
                 self.sync()?;
@@ -158,7 +167,7 @@ impl<'a, C: Committer> Writer<'a, C> {
         } else {
             self.acknowledge();
         }
-        Ok(taken)
+        Ok(())
     }
 
     /// The journal is full, and `line` is the first for which there was no room. Says whether to try again.

@@ -24,6 +24,15 @@ pub(crate) enum Durability {
     NoSync,
 }
 
+/// What a commit came to.
+#[derive(Debug)]
+pub(crate) struct Committed {
+    /// So many entries were taken, from the front.
+    pub taken: usize,
+    /// Why not the rest. If nothing failed, the journal is full and does not drop entries.
+    pub failure: Option<Error>,
+}
+
 /// A journal's writer.
 pub(crate) struct Appender {
     journal: Journal,
@@ -73,24 +82,23 @@ impl Appender {
         self.config.limits.overflow
     }
 
-    /// Appends a block. Returns how many of its entries were taken, from the front; fewer than all only when the journal
-    /// is full and does not drop entries.
+    /// Appends a block, or as much of it as there is room for. What was taken is as safe as `durability` says.
     ///
     /// # Errors
     /// After one, none of the block's entries may be taken for durable, though some may turn out to be.
-    pub fn commit(&mut self, block: &mut Block, durability: Durability) -> Result<usize> {
-        let taken = self.locked(|appender| {
-            let taken = appender.write_block(block)?;
+    pub fn commit(&mut self, block: &mut Block, durability: Durability) -> Result<Committed> {
+        let committed = self.locked(|appender| {
+            let committed = appender.write_block(block)?;
             if durability == Durability::Sync {
                 appender.sync_active()?;
             }
             appender.drop_excess()?;
-            Ok(taken)
+            Ok(committed)
         });
         if let Some(lost) = self.space.take_lost() {
             self.alerts.consider(&self.journal, &self.config.limits, lost);
         }
-        taken
+        committed
     }
 
     /// Makes everything that was appended durable, by whomever.
@@ -184,24 +192,37 @@ impl Appender {
     }
 
     /// Writes as much of the block as there is room for, across segments if it must.
-    fn write_block(&mut self, block: &mut Block) -> Result<usize> {
+    fn write_block(&mut self, block: &mut Block) -> Result<Committed> {
         block.renumber(self.next_seq());
         let mut taken = 0;
         while taken < block.count() {
-            let count = self.fitting(block, taken)?;
-            if count == 0 {
-                break;
+            match self.write_part(block, taken) {
+                Ok(0) => break,
+                Ok(count) => taken += count,
+                // What was written before the failure is whole, unless it was a sync that failed.
+                Err(error) if taken > 0 && !self.latched => {
+                    return Ok(Committed { taken, failure: Some(error) });
+                }
+                Err(error) => return Err(error),
             }
-            self.write_records(block, taken, taken + count)?;
-            self.unsynced = Some(self.writer()?.mark.cuts);
-            self.space.grew(block.records(taken, taken + count).len() as u64);
-            taken += count;
         }
-        Ok(taken)
+        Ok(Committed { taken, failure: None })
     }
 
-    /// Writes records; if the disk is full, what was dealt with makes room, once.
-    fn write_records(&mut self, block: &Block, from: usize, to: usize) -> Result<()> {
+    /// Writes records from index `from` on, as many as fit in one place. Returns how many; 0 if the journal is full.
+    fn write_part(&mut self, block: &Block, from: usize) -> Result<usize> {
+        let count = self.fitting(block, from)?;
+        if count == 0 {
+            return Ok(0);
+        }
+        let count = self.write_records(block, from, from + count)?;
+        self.unsynced = Some(self.writer()?.mark.cuts);
+        self.space.grew(block.records(from, from + count).len() as u64);
+        Ok(count)
+    }
+
+    /// Writes records, or some of them if the disk is full; if it takes none, what was dealt with makes room, once.
+    fn write_records(&mut self, block: &Block, from: usize, to: usize) -> Result<usize> {
         match self.writer()?.write(block, from, to) {
             Err(error) if error.is_storage_full() => {
                 self.space.look()?;

@@ -50,7 +50,7 @@ use std::time::Duration;
 use uuid::Uuid;
 
 pub(crate) use self::alert::Alerts;
-pub(crate) use self::appender::{Appender, Durability};
+pub(crate) use self::appender::{Appender, Committed, Durability};
 pub use self::compact::Compaction;
 pub use self::config::{Config, Limits, Overflow, Settings};
 pub(crate) use self::cursor::{CursorFile, CursorState, InFlight};

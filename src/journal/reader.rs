@@ -9,7 +9,7 @@ use super::cursor::CursorFile;
 use super::lines::Lines;
 use super::{damaged, layout, seek, segments};
 use crate::error::{Error, Result};
-use crate::record::{Record, Seq, Timestamp, decode};
+use crate::record::{Record, Seq, Timestamp, decode, record_within};
 use crate::storage::{Open, Store};
 
 /// A read of the file: what is read is decoded while the processor still has it at hand.
@@ -172,8 +172,12 @@ impl Reader {
                 self.bad_from = None;
                 Ok(Step::Skip)
             }
-            _ => {
+            decoded => {
+                let within = if decoded.is_err() { record_within(line) } else { None };
                 self.bad_from = bad_from.or(Some(offset));
+                if let Some(start) = within {
+                    self.lines.go_to(offset + start as u64);
+                }
                 Ok(Step::Skip)
             }
         }

@@ -39,18 +39,29 @@ impl SegmentWriter {
         Ok(Self { file: tail.file, mark, joinable: tail.joinable, own_from })
     }
 
-    /// Adds records `from` to `to` of a block. When that fails, what was written of them is cut off again.
-    pub fn write(&mut self, block: &Block, from: usize, to: usize) -> Result<()> {
-        let bytes = block.records(from, to);
-        if let Err(error) = self.file.write_at(bytes, self.mark.end) {
+    /// Adds records `from` to `to` of a block, or, where the disk is full, as many of them as it takes whole: at least one.
+    /// Any more of what was written is cut off again. Returns how many there are.
+    pub fn write(&mut self, block: &Block, from: usize, to: usize) -> Result<usize> {
+        let mut count = to - from;
+        if let Err(error) = self.file.write_at(block.records(from, to), self.mark.end) {
+            count = if error.is_storage_full() { self.whole_records(block, from, to) } else { 0 };
             // If this fails too, the next writer finds more than the mark says and cuts it.
-            let _ = self.file.set_len(self.mark.end);
-            return Err(error);
+            let _ = self.file.set_len(self.mark.end + block.records(from, from + count).len() as u64);
+            if count == 0 {
+                return Err(error);
+            }
         }
-        self.mark.end += bytes.len() as u64;
-        self.mark.next = self.mark.next.plus((to - from) as u64);
-        self.mark.bytes_written += bytes.len() as u64;
-        Ok(())
+        let bytes = block.records(from, from + count).len() as u64;
+        self.mark.end += bytes;
+        self.mark.next = self.mark.next.plus(count as u64);
+        self.mark.bytes_written += bytes;
+        Ok(count)
+    }
+
+    /// How many of these records the file holds past the mark. Only what a write has accepted is there.
+    fn whole_records(&self, block: &Block, from: usize, to: usize) -> usize {
+        let there = self.file.len().map_or(0, |length| length.saturating_sub(self.mark.end));
+        (from + 1..=to).take_while(|to| block.records(from, *to).len() as u64 <= there).count()
     }
 
     /// Makes all of it durable. When that fails, the bytes that no sync has covered count as gone and are cut off: the

@@ -8,7 +8,7 @@ use super::lines::Lines;
 use super::segments;
 use super::tail_mark::TailMark;
 use crate::error::Result;
-use crate::record::{Seq, decode};
+use crate::record::{Seq, decode, is_like_a_record, record_within};
 use crate::storage::{File, Open, Store};
 
 const READ_BYTES: usize = 64 << 10;
@@ -113,22 +113,65 @@ struct Scan {
     next: Seq,
 }
 
-/// Reads records from `start` on. Where `covered` is known, anything invalid below it is damage and stepped over,
-/// and the first invalid line past it ends the segment; where it is not, the last valid record before a hole does.
-/// No record holds a zero byte: where there are some, a crash has kept the length of a write but not its bytes.
+/// Reads records from `start` on. Below `covered`, which a sync is known to have covered, anything invalid is damage and
+/// stepped over. Past it, or where it is not known, a line with a zero byte in it ends the segment: no record holds one, and
+/// where there are some a crash has kept the length of a write but not its bytes. Any other invalid line is damage there
+/// too, since the mark is not synced with every commit and may know less than was acknowledged; behind the last valid
+/// record it counts as an entry if it begins and ends like one.
 fn scan(file: &File, start: (u64, Seq), covered: Option<u64>) -> Result<Scan> {
     let (mut end, mut next) = start;
     let mut lines = Lines::new(file.clone(), end, READ_BYTES);
+    let mut seen = Invalid::None;
     while let Some((offset, line)) = lines.next()? {
-        let past = covered.is_some_and(|covered| offset >= covered);
+        let vouched = covered.is_some_and(|covered| offset < covered);
+        let may_leave_a_gap = vouched || covered.is_none() || seen.any();
         match decode(line) {
-            Ok(record) if record.seq == next || (record.seq > next && !past) => {
+            Ok(record) if record.seq == next || (record.seq > next && may_leave_a_gap) => {
                 end = offset + line.len() as u64;
                 next = record.seq.next();
+                seen = Invalid::None;
             }
-            _ if past || (covered.is_none() && memchr::memchr(0, line).is_some()) => break,
-            _ => {}
+            // Out of place: an older one, or one whose predecessors never were here.
+            Ok(_) => seen = Invalid::Foreign,
+            Err(_) if !vouched && memchr::memchr(0, line).is_some() => break,
+            Err(_) => match record_within(line) {
+                Some(start) => {
+                    seen = Invalid::Foreign;
+                    lines.go_to(offset + start as u64);
+                }
+                None => seen.add(line, offset),
+            },
         }
     }
+    if let Invalid::Records { count, end: behind } = seen {
+        (end, next) = (behind, next.plus(count));
+    }
     Ok(Scan { end, next })
+}
+
+/// What was seen since the last valid record.
+enum Invalid {
+    None,
+    /// Lines that were records once, and where they end.
+    Records {
+        count: u64,
+        end: u64,
+    },
+    Foreign,
+}
+
+impl Invalid {
+    fn any(&self) -> bool {
+        !matches!(self, Self::None)
+    }
+
+    fn add(&mut self, line: &[u8], offset: u64) {
+        let end = offset + line.len() as u64;
+        *self = match self {
+            _ if !is_like_a_record(line) => Self::Foreign,
+            Self::None => Self::Records { count: 1, end },
+            Self::Records { count, .. } => Self::Records { count: *count + 1, end },
+            Self::Foreign => Self::Foreign,
+        };
+    }
 }

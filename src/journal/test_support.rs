@@ -53,5 +53,5 @@ pub(crate) fn block(payloads: impl IntoIterator<Item = String>) -> Block {
 /// Appends the numbers from `from` on, in one commit, and returns how many were taken.
 pub(crate) fn append(journal: &Journal, from: u64, count: u64) -> usize {
     let mut appender = Appender::open(journal).unwrap();
-    appender.commit(&mut block((from..from + count).map(|n| n.to_string())), Durability::Sync).unwrap()
+    appender.commit(&mut block((from..from + count).map(|n| n.to_string())), Durability::Sync).unwrap().taken
 }

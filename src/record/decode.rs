@@ -68,6 +68,27 @@ fn number(text: &[u8]) -> Option<(u64, &[u8])> {
     None
 }
 
+/// Whether a line that is no record begins and ends like one: then it was one, unless somebody wrote it by hand.
+pub(crate) fn is_like_a_record(line: &[u8]) -> bool {
+    line.starts_with(BEFORE_SEQ) && line.ends_with(AFTER_CRC)
+}
+
+/// So many places in one line may look like a record's beginning: each is a checksum over what follows it.
+const BEGINNINGS_MAX: usize = 8;
+
+/// Where the last record begins in a line that as a whole is none: the line feed before it may be what is damaged. A
+/// record as a payload cannot be taken for one, since the line ends with another's checksum.
+pub(crate) fn record_within(line: &[u8]) -> Option<usize> {
+    let looks_like_a_record = |start: &usize| {
+        number(&line[start + BEFORE_SEQ.len()..]).is_some_and(|(_, rest)| rest.starts_with(BEFORE_TIME))
+    };
+    memchr::memmem::find_iter(line, BEFORE_SEQ)
+        .filter(|start| *start > 0)
+        .filter(looks_like_a_record)
+        .take(BEGINNINGS_MAX)
+        .find(|start| decode(&line[*start..]).is_ok())
+}
+
 /// The bytes of a line that its checksum covers, if it matches: a JSON object without its end.
 pub(crate) fn unseal_line(line: &[u8]) -> Result<&[u8], DecodeError> {
     if line.last() != Some(&b'\n') {
@@ -107,6 +128,24 @@ mod tests {
             bad[bit / 8] ^= 1 << (bit % 8);
             assert!(decode(&bad).is_err(), "bit {bit}");
         }
+    }
+
+    #[test]
+    fn a_record_behind_a_damaged_line_feed_is_found_and_one_within_a_payload_is_not() {
+        let good = line();
+        for joint in [&b" "[..], b"\0", b"\x0b", b"", b"{\"seq\":42,\"at\":\""] {
+            let joined = [&good[..good.len() - 1], joint, &good].concat();
+            assert_eq!(record_within(&joined), Some(joined.len() - good.len()));
+        }
+        let inner = std::str::from_utf8(&good).unwrap().trim_end();
+        let mut block = Block::new();
+        block.restart(Seq::new(43).unwrap(), Timestamp::now());
+        block.push(format!("[{inner},{inner}]").as_bytes(), 1);
+        let mut outer = block.records(0, 1).to_vec();
+        assert!(decode(&outer).is_ok());
+        outer[9] ^= 1;
+        assert_eq!(record_within(&outer), None);
+        assert_eq!(record_within(&good), None, "the line itself is not within it");
     }
 
     #[test]

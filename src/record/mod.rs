@@ -16,7 +16,7 @@ mod validate;
 
 pub(crate) use self::block::{Block, seal_line};
 pub use self::decode::Record;
-pub(crate) use self::decode::{decode, unseal_line};
+pub(crate) use self::decode::{decode, is_like_a_record, record_within, unseal_line};
 pub use self::seq::Seq;
 pub use self::timestamp::Timestamp;
 pub(crate) use self::validate::{payload_of, text_payload};

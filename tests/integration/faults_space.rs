@@ -84,6 +84,31 @@ fn on_a_full_disk_append_names_what_it_did_not_take_and_delivering_makes_room() 
     program(&["verify"]).run().exits(0);
 }
 
+#[test]
+fn on_a_full_disk_the_lines_of_a_commit_that_fit_are_kept_and_acknowledged() {
+    let (sandbox, volume) = on_a_volume("size=256k");
+    let journal = volume.journal();
+    let program = |words: &[&str]| sandbox.edgesync(words).arg_path("-j", &journal);
+    program(&["init"]).run().exits(0);
+    // All of it is there at once: one commit, larger than the disk.
+    let input = readings(900, 1_000);
+    let output = program(&["append", "--tee"]).stdin(lines(&input)).run();
+    let passed_on = output.lines();
+    assert!(passed_on.len() > 100 && passed_on[..] == input[..passed_on.len()], "{}", passed_on.len());
+    output
+        .exits(1)
+        .says("full")
+        .says(&format!("line {} and those after it were not taken", passed_on.len() + 1));
+    let on_disk: Vec<_> = records(&journal).into_iter().map(|record| record.text().to_owned()).collect();
+    assert_eq!(on_disk, passed_on);
+    program(&["verify"]).run().exits(0).says_nothing();
+    volume.remount("size=4m");
+    program(&["append"]).stdin(lines(&input[passed_on.len()..])).run().exits(0);
+    let receiver = Receiver::accepting();
+    sandbox.replay_to(&receiver).arg_path("-j", &journal).run().exits(0);
+    receiver.assert_in_order_once(&input);
+}
+
 /// Writes until nothing more fits.
 fn fill(volume: &Volume) {
     let mut ballast = fs::File::create(volume.0.join("ballast")).unwrap();
