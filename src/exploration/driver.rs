@@ -11,7 +11,7 @@ use super::receiver::{Answers, Receiver, Tee};
 use crate::error::{Error, Result};
 use crate::ingest::{IngestOptions, SyncPolicy, ingest};
 use crate::journal::{
-    Appender, Committed, CursorFile, CursorState, Durability, Journal, RejectedLine, Settings,
+    Appender, Committed, CursorFile, CursorState, Durability, Journal, RejectedLine, Settings, repair_in,
 };
 use crate::record::{Block, Timestamp, decode};
 use crate::replay::{ReplayOptions, Replayer};
@@ -50,6 +50,11 @@ pub(super) enum Step {
     Inspect,
     /// Flips a bit of the n-th waiting durable entry.
     Damage(usize),
+    /// Flips bits of a file without which a journal does not open.
+    Spoil(&'static str),
+    Repair,
+    /// Long enough for entries to be too old.
+    Pause,
     /// The processes are killed.
     Kill,
 }
@@ -103,6 +108,9 @@ impl Driver {
     }
 
     pub fn step(&mut self, step: Step) -> Result<()> {
+        if step != Step::Repair && self.history.with(|facts| facts.spoilt) {
+            self.step(Step::Repair)?;
+        }
         match step {
             Step::Append { writer, count, size, sync } => self.append(writer, count, size, sync),
             Step::Sync { writer } => {
@@ -131,6 +139,20 @@ impl Driver {
             Step::Inspect => self.inspect(),
             Step::Damage(number) => {
                 self.damage(number);
+                Ok(())
+            }
+            Step::Spoil(name) => {
+                self.spoil(name);
+                Ok(())
+            }
+            Step::Repair => {
+                self.kill();
+                repair_in(store(&self.sim), &mut |_| ())?;
+                self.history.note(Event::Repaired);
+                Ok(())
+            }
+            Step::Pause => {
+                std::thread::sleep(Duration::from_millis(2));
                 Ok(())
             }
             Step::Kill => {
@@ -251,7 +273,20 @@ impl Driver {
             self.history.note(Event::Ruined(*seq));
         }
     }
+
+    fn spoil(&mut self, name: &str) {
+        self.kill();
+        let mut world = self.sim.world();
+        if self.history.with(|facts| facts.created) {
+            SPOILT_BYTES.iter().for_each(|offset| world.damage(name, *offset));
+            self.sim.set_world(world);
+            self.history.note(Event::Spoilt);
+        }
+    }
 }
+
+/// A place in each slot of the cursor, and one in `journal.json`.
+const SPOILT_BYTES: [usize; 2] = [30, 4096 + 30];
 
 /// The directory as the journal knows it.
 pub(super) fn store(sim: &Sim) -> Store {

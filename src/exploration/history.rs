@@ -26,6 +26,10 @@ pub(super) enum Event {
     CursorAt(u64),
     /// An entry was damaged on the disk.
     Ruined(u64),
+    /// A file without which a journal does not open was damaged on the disk.
+    Spoilt,
+    /// The journal was repaired.
+    Repaired,
 }
 
 /// What follows from the events so far.
@@ -41,6 +45,8 @@ pub(super) struct Facts {
     pub cursor: u64,
     pub rejected: u64,
     pub ruined: BTreeSet<u64>,
+    /// The journal does not open before it is repaired.
+    pub spoilt: bool,
     seq_of: HashMap<Bytes, u64>,
     batches: BTreeMap<(u64, u64), Vec<Bytes>>,
 }
@@ -72,6 +78,13 @@ impl Facts {
             Event::Ruined(seq) => {
                 self.ruined.insert(*seq);
             }
+            Event::Spoilt => {
+                self.spoilt = true;
+                // A cursor that is gone begins anew: everything that is there is delivered again.
+                self.cursor = 0;
+                self.batches.clear();
+            }
+            Event::Repaired => self.spoilt = false,
         }
         Ok(())
     }

@@ -12,6 +12,9 @@ use crate::storage::sim::World;
 /// What must hold for a world in which a process starts.
 pub(super) fn check(world: World, facts: &Facts, settings: &Settings) -> Result<(), String> {
     let mut driver = Driver::new(world, facts.clone(), settings);
+    if facts.spoilt {
+        step(&mut driver, Step::Repair)?;
+    }
     if facts.created {
         Journal::open_in(super::driver::store(&driver.sim), false)
             .map_err(|error| format!("open: {error}"))?;

@@ -1,5 +1,7 @@
 //! The scripted runs: together they do everything that changes a journal.
 
+use std::time::Duration;
+
 use super::driver::Step;
 use super::receiver::Answers;
 use crate::journal::{Overflow, Settings};
@@ -40,6 +42,8 @@ pub(super) fn all() -> Vec<Script> {
         damage(),
         limits(),
         reject_when_full(),
+        expire(),
+        repair(),
     ]
 }
 
@@ -124,4 +128,22 @@ fn reject_when_full() -> Script {
     steps.extend([replay(2, Answers::Accept), append(9, 60), Step::Compact]);
     let settings = Settings { max_entries: Some(6), overflow: Some(Overflow::Reject), ..small() };
     Script { name: "reject when full", settings, strict: true, steps }
+}
+
+/// What is too old gives way; also what is in flight.
+fn expire() -> Script {
+    let mut steps = vec![append(4, 60), Step::Pause, append(3, 60), replay(2, Answers::Later(1))];
+    steps.extend([append(5, 60), Step::Pause, append_as(1, 2, true), replay(3, Answers::WhileAppending(2))]);
+    steps.extend([append(2, 60), Step::Pause, Step::Kill, append_as(1, 3, false), Step::Compact]);
+    let settings = Settings { max_age: Some(Duration::from_millis(1)), ..small() };
+    Script { name: "expire", settings, strict: false, steps }
+}
+
+/// Everything that `verify --repair` mends.
+fn repair() -> Script {
+    let mut steps = vec![append(9, 60), replay(3, Answers::Later(1)), Step::Damage(1), Step::Damage(4)];
+    steps.extend([Step::Repair, append(3, 60), Step::Spoil("journal.json"), Step::Repair]);
+    steps.extend([replay(4, Answers::Later(1)), append(2, 60), Step::Damage(0), Step::Spoil("cursor")]);
+    steps.extend([Step::Repair, Step::Compact, replay(3, Answers::Accept), append(1, 60), Step::Repair]);
+    Script { name: "repair", settings: small(), strict: false, steps }
 }

@@ -59,6 +59,8 @@ pub(crate) use self::dead_letter::keep as keep_dead_letter;
 pub use self::dead_letter::{DeadLetter, DeadLetters};
 pub use self::reader::{Damage, Item, Reader};
 pub(crate) use self::rejected::RejectedLine;
+#[cfg(test)]
+pub(crate) use self::repair::repair_in;
 use self::segment_writer::SegmentWriter;
 pub use self::stats::Stats;
 #[cfg(test)]

@@ -17,10 +17,17 @@ use crate::storage::{Open, Store};
 
 /// Repairs the journal in a directory, and tells of each thing done.
 pub(crate) fn repair(path: &Path, told: &mut dyn FnMut(&str)) -> Result<Journal> {
-    let store = Store::new(path, Arc::new(Disk::open(path, true).map_err(super::open_error(path, "open"))?));
+    let disk = Disk::open(path, true).map_err(super::open_error(path, "open"))?;
+    repair_in(Store::new(path, Arc::new(disk)), told)
+}
+
+/// The same for a directory that is open already. Cut off anywhere it can be done again.
+pub(crate) fn repair_in(store: Store, told: &mut dyn FnMut(&str)) -> Result<Journal> {
     segments::newest(&store)?;
+    // A repair that was cut off may have left files whose names are not durable yet.
+    store.sync_names()?;
     repair_config(&store, told)?;
-    let journal = Journal::open(path)?;
+    let journal = Journal::open_in(store.clone(), true)?;
     let _delivery = journal.lock_for_delivery()?;
     {
         let lock = store.open(layout::APPEND_LOCK, Open::Create)?;
