@@ -72,14 +72,17 @@ impl Batcher {
         let mut builder = BodyBuilder::with_buffer(self.limits.body, std::mem::take(&mut self.spare));
         let mut range: Option<(Seq, Seq)> = None;
         while range.is_none_or(|(first, last)| last.since(first) + 1 < self.limits.entries) {
-            let Some(item) = self.reader.read()? else { break };
-            let record = match item {
-                Item::Entry(record) => record,
-                Item::Damaged(damage) if range.is_none() => return Ok(Filled::Damaged(damage)),
-                Item::Damaged(damage) => {
+            let record = match self.reader.read() {
+                Ok(Some(Item::Entry(record))) => record,
+                Ok(Some(Item::Damaged(damage))) if range.is_none() => return Ok(Filled::Damaged(damage)),
+                Ok(Some(Item::Damaged(damage))) => {
                     self.reader.put_back_damage(&damage);
                     break;
                 }
+                Ok(None) => break,
+                // What lies before it can be delivered; then it is met again.
+                Err(_) if range.is_some() => break,
+                Err(error) => return Err(error),
             };
             let fits = range.is_none_or(|(_, last)| {
                 record.seq == last.next() && builder.len_with(&record) <= self.limits.bytes

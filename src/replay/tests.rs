@@ -4,9 +4,10 @@ use std::fs;
 use std::sync::{Arc, Mutex};
 
 use super::*;
-use crate::journal::Settings;
 use crate::journal::test_support::{Fixture, append};
+use crate::journal::{CursorFile, CursorState, Settings};
 use crate::sink::{Batch, Outcome};
+use crate::storage::Open;
 
 type Answer = dyn Fn(&Batch, usize) -> Outcome + Send + Sync;
 
@@ -98,19 +99,38 @@ fn one_cursor_step_a_batch_and_one_at_either_end() {
     assert_eq!(CursorSteps::of(&journal) - before, 12);
 }
 
+#[test]
+fn what_lies_before_a_missing_file_is_delivered_once_and_recorded() {
+    let (fixture, journal) = journal(200);
+    let mut segments: Vec<_> =
+        fs::read_dir(&fixture.path).unwrap().map(|entry| entry.unwrap().path()).collect();
+    segments.retain(|path| path.file_stem().is_some_and(|stem| stem.len() == 20));
+    segments.sort();
+    let missing = segments[1].file_stem().unwrap().to_str().unwrap().parse::<u64>().unwrap();
+    fs::remove_file(&segments[1]).unwrap();
+    for sent in [missing - 1, 0] {
+        let script = Script::accepting();
+        let replayer = Replayer::new(&journal, script.clone(), &options(7));
+        let error = replayer.and_then(|replayer| replayer.run(&Stop::never(), &mut |_| ())).unwrap_err();
+        assert!(matches!(error, Error::MissingSegment { first, .. } if first.get() == missing), "{error}");
+        assert_eq!(script.ranges().iter().map(|(first, last)| last - first + 1).sum::<u64>(), sent);
+        assert_eq!(cursor_of(&journal).delivered, missing - 1);
+    }
+}
+
+fn cursor_of(journal: &Journal) -> CursorState {
+    CursorFile::open(journal.store(), Open::Read).unwrap().load().unwrap()
+}
+
 fn in_flight(journal: &Journal) -> usize {
-    use crate::journal::CursorFile;
-    use crate::storage::Open;
-    CursorFile::open(journal.store(), Open::Read).unwrap().load().unwrap().in_flight.len()
+    cursor_of(journal).in_flight.len()
 }
 
 struct CursorSteps;
 
 impl CursorSteps {
     fn of(journal: &Journal) -> u64 {
-        use crate::journal::CursorFile;
-        use crate::storage::Open;
-        CursorFile::open(journal.store(), Open::Read).unwrap().load().unwrap().syncs
+        cursor_of(journal).syncs
     }
 }
 
