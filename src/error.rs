@@ -8,6 +8,9 @@ use std::path::{Path, PathBuf};
 
 use crate::record::Seq;
 
+/// Why a directory with a file in it that is not ours is not taken for a journal: it may be the one that matters.
+pub(crate) const FOREIGN_FILE: &str = "it is none of a journal's files";
+
 /// What can go wrong with a journal.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
@@ -133,6 +136,9 @@ impl Error {
             }
             Self::NotAJournal { path, .. } if path.ends_with("journal.json") => {
                 Some("put it back from a backup, or `edgesync verify --repair`; nothing was changed".into())
+            }
+            Self::NotAJournal { reason, .. } if reason == FOREIGN_FILE => {
+                Some("move it out of the journal's directory; nothing was changed".into())
             }
             Self::NotAJournal { .. } => {
                 Some("name a journal directory with -j, or one that does not exist yet".into())

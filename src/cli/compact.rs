@@ -7,7 +7,7 @@ use super::args::GlobalArgs;
 use super::exit_code::ExitCode;
 use super::journal_path::JournalPath;
 use super::report::Voice;
-use super::{journal_path, output, values};
+use super::{journal_path, output, signals, values};
 
 /// Gives back the disk space of entries that were dealt with
 ///
@@ -25,6 +25,7 @@ pub fn run(args: &CompactArgs, global: &GlobalArgs, voice: Voice) -> anyhow::Res
         let would = Journal::open_read_only(path.as_path())?.compact(true)?;
         output::print(format!("would give back {}\n", describe(&would)))?;
     } else {
+        signals::outlive_file_limit()?;
         let done = journal_path::open(&path, voice)?.compact(false)?;
         voice.remark(format_args!("gave back {}", describe(&done)));
     }

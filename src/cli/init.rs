@@ -8,7 +8,7 @@ use super::exit_code::ExitCode;
 use super::journal_path::JournalPath;
 use super::limits::{self, LimitArgs};
 use super::report::Voice;
-use super::{journal_path, output, values};
+use super::{journal_path, output, signals, values};
 
 /// Creates a journal, or changes the limits of one
 ///
@@ -26,6 +26,7 @@ pub struct InitArgs {
 
 pub fn run(args: &InitArgs, global: &GlobalArgs, voice: Voice) -> anyhow::Result<ExitCode> {
     let path = JournalPath::of(global)?;
+    signals::outlive_file_limit()?;
     path.prepare()?;
     let settings = Settings { new_id: args.new_id, ..args.limits.settings() };
     let journal = journal_path::open_or_create(&path, &settings, voice)?;

@@ -18,9 +18,7 @@ pub fn watch(on_signal: impl FnMut(u32) + Send + 'static) -> anyhow::Result<()> 
         let runtime = Builder::new_current_thread().enable_all().build()?;
         let signals = {
             let _context = runtime.enter();
-            // At a limit on the size of files (`ulimit -f`) a write is to fail like any other. A signal that is caught, not
-            // ignored, is back at its default in the commands that we run.
-            drop(signal(SignalKind::from_raw(Number::XFSZ.as_raw()))?);
+            catch_file_limit()?;
             [SignalKind::interrupt(), SignalKind::terminate(), SignalKind::hangup()].map(signal)
         };
         let [interrupt, terminate, hangup] = signals;
@@ -28,6 +26,22 @@ pub fn watch(on_signal: impl FnMut(u32) + Send + 'static) -> anyhow::Result<()> 
         thread::Builder::new().name("signals".into()).spawn(move || listen(&runtime, signals, on_signal))
     };
     start().map(drop).context("cannot listen for signals")
+}
+
+/// Has a write at a limit on the size of files (`ulimit -f`) fail like any other, for commands that hear no other signal.
+pub fn outlive_file_limit() -> anyhow::Result<()> {
+    let start = || {
+        probe_descriptors()?;
+        let runtime = Builder::new_current_thread().enable_all().build()?;
+        let _context = runtime.enter();
+        catch_file_limit()
+    };
+    start().context("cannot listen for signals")
+}
+
+/// Once caught it stays so. A signal that is caught, not ignored, is back at its default in the commands that we run.
+fn catch_file_limit() -> io::Result<()> {
+    signal(SignalKind::from_raw(Number::XFSZ.as_raw())).map(drop)
 }
 
 /// tokio panics where it finds no descriptors for its signal pipe: too few are found out before.

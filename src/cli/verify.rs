@@ -8,7 +8,7 @@ use super::exit_code::ExitCode;
 use super::journal_path::JournalPath;
 use super::output::Output;
 use super::report::Voice;
-use super::values;
+use super::{signals, values};
 
 /// Reads every byte of the journal; says what is damaged, and where
 ///
@@ -24,6 +24,7 @@ pub struct VerifyArgs {
 pub fn run(args: &VerifyArgs, global: &GlobalArgs, voice: Voice) -> anyhow::Result<ExitCode> {
     let path = JournalPath::of(global)?;
     if args.repair {
+        signals::outlive_file_limit()?;
         Journal::repair(path.as_path(), &mut |done| voice.problem(format_args!("repaired: {done}")))?;
     }
     let journal = Journal::open_read_only(path.as_path())?;

@@ -1,7 +1,7 @@
 //! The segments of a journal, by the names in its directory.
 
 use super::layout;
-use crate::error::{Error, Result};
+use crate::error::{Error, FOREIGN_FILE, Result};
 use crate::record::Seq;
 use crate::storage::Store;
 
@@ -13,8 +13,7 @@ pub(crate) fn list(store: &Store) -> Result<Vec<Seq>> {
             Some(first) => segments.push(first),
             None if layout::is_ours(&name) => {}
             None => {
-                let reason = "it is not a file of a journal; move it away".to_owned();
-                return Err(Error::NotAJournal { path: store.path_of(&name), reason });
+                return Err(Error::NotAJournal { path: store.path_of(&name), reason: FOREIGN_FILE.into() });
             }
         }
     }

@@ -259,6 +259,14 @@ fn a_limit_on_the_size_of_files_is_an_error_and_not_a_death() {
     // So small that there cannot even be a journal.
     let script = "ulimit -f 2; echo 1 | \"$EDGESYNC\" append -j new";
     sandbox.shell(script).run().exits(1).says("too large");
+    sandbox.shell("ulimit -f 0; \"$EDGESYNC\" init -j newer").run().exits(1).says("too large");
+    // These need no room, or next to none; in any case the signal that comes with the limit does not end them.
+    for command in ["compact", "verify --repair"] {
+        sandbox.append(["\"and more\""]);
+        sandbox.shell(&format!("ulimit -f 0; \"$EDGESYNC\" {command}")).run().exits_with_one_of(&[0, 1]);
+    }
+    sandbox.edgesync(["compact"]).run().exits(0);
+    sandbox.drain().1.exits(0);
 }
 
 #[test]
