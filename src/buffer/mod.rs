@@ -126,7 +126,7 @@ impl<T> Buffer<T> {
     /// Opens a buffer that delivers through an async closure. A journal that a crash left behind is recovered before this
     /// returns.
     ///
-    /// The closure gets one batch at a time, on the buffer's own thread, and answers with an [`UploadResult`] or a
+    /// The closure gets one batch at a time, on a thread of the buffer's, and answers with an [`UploadResult`] or a
     /// `Result<(), E>`. If it panics, or `connectivity_lost` or `close` breaks it off, that is "try later": the same batch
     /// comes again. If this is called within a tokio runtime, the closure runs in its context. An item that cannot be read as
     /// a `T` becomes a dead letter.
