@@ -185,6 +185,7 @@ impl Appender {
 
     /// Writes as much of the block as there is room for, across segments if it must.
     fn write_block(&mut self, block: &mut Block) -> Result<usize> {
+        self.check_numbering(block)?;
         block.renumber(self.next_seq());
         let mut taken = 0;
         while taken < block.count() {
@@ -198,6 +199,15 @@ impl Appender {
             taken += count;
         }
         Ok(taken)
+    }
+
+    /// No journal counts that far: one that is nearly there says so because somebody has written it by hand.
+    fn check_numbering(&self, block: &Block) -> Result<()> {
+        if Seq::END.since(self.next_seq()) >= block.count() as u64 {
+            return Ok(());
+        }
+        let reason = "there are not enough sequence numbers left".to_owned();
+        Err(Error::Damaged { path: self.journal.path().to_owned(), reason })
     }
 
     /// Writes records; if the disk is full, what was dealt with makes room, once.
