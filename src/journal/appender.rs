@@ -108,8 +108,8 @@ impl Appender {
                 .append(lines)?;
             appender.space.grew(bytes);
             let writer = appender.writer()?;
-            writer.mark.syncs += 1;
-            writer.mark.bytes_written += bytes;
+            writer.mark.count_sync();
+            writer.mark.count_write(bytes);
             Ok(())
         })
     }

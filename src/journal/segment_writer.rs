@@ -49,7 +49,7 @@ impl SegmentWriter {
         }
         self.mark.end += bytes.len() as u64;
         self.mark.next = self.mark.next.plus((to - from) as u64);
-        self.mark.bytes_written += bytes.len() as u64;
+        self.mark.count_write(bytes.len() as u64);
         Ok(())
     }
 
@@ -65,13 +65,13 @@ impl SegmentWriter {
             let _ = self.file.set_len(self.mark.durable_end);
             self.mark.end = self.mark.durable_end;
             self.mark.next = self.mark.durable_next;
-            self.mark.cuts += 1;
+            self.mark.cuts = self.mark.cuts.wrapping_add(1);
             return Err(error);
         }
         self.own_from = self.mark.end;
         self.mark.durable_end = self.mark.end;
         self.mark.durable_next = self.mark.next;
-        self.mark.syncs += 1;
+        self.mark.count_sync();
         Ok(())
     }
 
@@ -91,7 +91,7 @@ impl SegmentWriter {
         self.mark.segment = segment;
         (self.mark.end, self.mark.durable_end) = (0, 0);
         self.mark.durable_next = segment;
-        self.mark.syncs += 1;
+        self.mark.count_sync();
         Ok(())
     }
 }

@@ -249,6 +249,20 @@ fn a_seq_is_not_given_twice_where_no_more_are_left() {
 }
 
 #[test]
+fn a_cursor_step_that_no_generation_is_left_for_is_refused_and_not_lost() {
+    let (_fixture, journal) = Fixture::new(&Settings::default());
+    let most = u64::MAX;
+    let state = CursorState { generation: most, syncs: most, bytes_written: most, ..CursorState::new() };
+    CursorFile::create(journal.store(), &state).unwrap();
+    let cursor = CursorFile::open(journal.store(), Open::Write).unwrap();
+    let refused = cursor.update(|state| state.evict_to(seq(2))).unwrap_err();
+    assert!(matches!(refused, Error::Damaged { .. }), "{refused}");
+    assert_eq!(cursor.load().unwrap(), state);
+    append(&journal, 1, 1);
+    assert_eq!(journal.stats().unwrap().syncs, most);
+}
+
+#[test]
 fn a_cursor_beyond_the_end_is_an_error() {
     let (_fixture, journal) = Fixture::new(&Settings::default());
     append(&journal, 1, 3);
