@@ -46,6 +46,11 @@ mod buffer;
 mod error;
 #[cfg(test)]
 mod exploration;
+#[cfg(all(test, not(fuzzing)))]
+mod fuzzing;
+#[cfg(fuzzing)]
+#[doc(hidden)]
+pub mod fuzzing;
 mod ingest;
 mod journal;
 mod record;

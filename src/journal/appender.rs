@@ -116,8 +116,8 @@ impl Appender {
                 .append(lines)?;
             appender.space.grew(bytes);
             let writer = appender.writer()?;
-            writer.mark.syncs += 1;
-            writer.mark.bytes_written += bytes;
+            writer.mark.count_sync();
+            writer.mark.count_write(bytes);
             Ok(())
         })
     }
@@ -193,6 +193,7 @@ impl Appender {
 
     /// Writes as much of the block as there is room for, across segments if it must.
     fn write_block(&mut self, block: &mut Block) -> Result<Committed> {
+        self.check_numbering(block)?;
         block.renumber(self.next_seq());
         let mut taken = 0;
         while taken < block.count() {
@@ -219,6 +220,15 @@ impl Appender {
         self.unsynced = Some(self.writer()?.mark.cuts);
         self.space.grew(block.records(from, from + count).len() as u64);
         Ok(count)
+    }
+
+    /// No journal counts that far: one that is nearly there says so because somebody has written it by hand.
+    fn check_numbering(&self, block: &Block) -> Result<()> {
+        if Seq::END.since(self.next_seq()) >= block.count() as u64 {
+            return Ok(());
+        }
+        let reason = "there are not enough sequence numbers left".to_owned();
+        Err(Error::Damaged { path: self.journal.path().to_owned(), reason })
     }
 
     /// Writes records, or some of them if the disk is full; if it takes none, what was dealt with makes room, once.

@@ -57,6 +57,8 @@ pub(crate) use self::cursor::{CursorFile, CursorState, InFlight};
 pub(crate) use self::damaged::set_aside;
 pub(crate) use self::dead_letter::keep as keep_dead_letter;
 pub use self::dead_letter::{DeadLetter, DeadLetters};
+#[cfg(any(test, fuzzing))]
+pub(crate) use self::layout::{CONFIG, CURSOR, segment_name};
 pub use self::reader::{Damage, Item, Reader};
 pub(crate) use self::rejected::RejectedLine;
 #[cfg(test)]

@@ -54,7 +54,7 @@ impl SegmentWriter {
         let bytes = block.records(from, from + count).len() as u64;
         self.mark.end += bytes;
         self.mark.next = self.mark.next.plus(count as u64);
-        self.mark.bytes_written += bytes;
+        self.mark.count_write(bytes);
         Ok(count)
     }
 
@@ -76,13 +76,13 @@ impl SegmentWriter {
             let _ = self.file.set_len(self.mark.durable_end);
             self.mark.end = self.mark.durable_end;
             self.mark.next = self.mark.durable_next;
-            self.mark.cuts += 1;
+            self.mark.cuts = self.mark.cuts.wrapping_add(1);
             return Err(error);
         }
         self.own_from = self.mark.end;
         self.mark.durable_end = self.mark.end;
         self.mark.durable_next = self.mark.next;
-        self.mark.syncs += 1;
+        self.mark.count_sync();
         Ok(())
     }
 
@@ -102,7 +102,7 @@ impl SegmentWriter {
         self.mark.segment = segment;
         (self.mark.end, self.mark.durable_end) = (0, 0);
         self.mark.durable_next = segment;
-        self.mark.syncs += 1;
+        self.mark.count_sync();
         Ok(())
     }
 }

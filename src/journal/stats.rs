@@ -83,8 +83,8 @@ impl Stats {
             cursor: state.cursor.get(),
             segments: segments::list(store)?.len() as u64,
             bytes: segments::bytes(store)?,
-            syncs: syncs + state.syncs,
-            bytes_written: bytes_written + state.bytes_written,
+            syncs: syncs.saturating_add(state.syncs),
+            bytes_written: bytes_written.saturating_add(state.bytes_written),
         })
     }
 }

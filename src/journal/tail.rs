@@ -119,59 +119,44 @@ struct Scan {
 /// too, since the mark is not synced with every commit and may know less than was acknowledged; behind the last valid
 /// record it counts as an entry if it begins and ends like one.
 fn scan(file: &File, start: (u64, Seq), covered: Option<u64>) -> Result<Scan> {
-    let (mut end, mut next) = start;
-    let mut lines = Lines::new(file.clone(), end, READ_BYTES);
-    let mut seen = Invalid::None;
+    let (start, mut next) = start;
+    let mut lines = Lines::new(file.clone(), start, READ_BYTES);
+    let mut spoilt = Spoilt::behind(start);
     while let Some((offset, line)) = lines.next()? {
         let vouched = covered.is_some_and(|covered| offset < covered);
-        let may_leave_a_gap = vouched || covered.is_none() || seen.any();
         match decode(line) {
-            Ok(record) if record.seq == next || (record.seq > next && may_leave_a_gap) => {
-                end = offset + line.len() as u64;
+            Ok(record) if record.seq >= next => {
                 next = record.seq.next();
-                seen = Invalid::None;
+                spoilt = Spoilt::behind(offset + line.len() as u64);
             }
-            // Out of place: an older one, or one whose predecessors never were here.
-            Ok(_) => seen = Invalid::Foreign,
+            // Out of place.
+            Ok(_) => {}
             Err(_) if !vouched && memchr::memchr(0, line).is_some() => break,
             Err(_) => match record_within(line) {
-                Some(start) => {
-                    seen = Invalid::Foreign;
-                    lines.go_to(offset + start as u64);
-                }
-                None => seen.add(line, offset),
+                Some(start) => lines.go_to(offset + start as u64),
+                None if next.plus(spoilt.count) < Seq::END => spoilt.add(line, offset),
+                None => {}
             },
         }
     }
-    if let Invalid::Records { count, end: behind } = seen {
-        (end, next) = (behind, next.plus(count));
-    }
-    Ok(Scan { end, next })
+    Ok(Scan { end: spoilt.end, next: next.plus(spoilt.count) })
 }
 
-/// What was seen since the last valid record.
-enum Invalid {
-    None,
-    /// Lines that were records once, and where they end.
-    Records {
-        count: u64,
-        end: u64,
-    },
-    Foreign,
+/// Lines directly behind a valid record that were records once.
+struct Spoilt {
+    count: u64,
+    end: u64,
 }
 
-impl Invalid {
-    fn any(&self) -> bool {
-        !matches!(self, Self::None)
+impl Spoilt {
+    fn behind(end: u64) -> Self {
+        Self { count: 0, end }
     }
 
     fn add(&mut self, line: &[u8], offset: u64) {
-        let end = offset + line.len() as u64;
-        *self = match self {
-            _ if !is_like_a_record(line) => Self::Foreign,
-            Self::None => Self::Records { count: 1, end },
-            Self::Records { count, .. } => Self::Records { count: *count + 1, end },
-            Self::Foreign => Self::Foreign,
-        };
+        if offset == self.end && is_like_a_record(line) {
+            self.count += 1;
+            self.end += line.len() as u64;
+        }
     }
 }

@@ -49,6 +49,16 @@ impl TailMark {
         Ok(Some(mark).filter(|mark| lock.id().is_ok_and(|id| id == mark.home)))
     }
 
+    /// Counts a sync, for the statistics. Where counting ends does not matter.
+    pub fn count_sync(&mut self) {
+        self.syncs = self.syncs.saturating_add(1);
+    }
+
+    /// The same for bytes written.
+    pub fn count_write(&mut self, bytes: u64) {
+        self.bytes_written = self.bytes_written.saturating_add(bytes);
+    }
+
     /// Writes it, without a sync.
     pub fn write(&self, lock: &File) -> Result<()> {
         match slot::encode(self, MARK_BYTES) {

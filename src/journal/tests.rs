@@ -235,6 +235,34 @@ fn a_creation_that_was_cut_off_is_taken_up_again() {
 }
 
 #[test]
+fn a_seq_is_not_given_twice_where_no_more_are_left() {
+    let (fixture, journal) = Fixture::new(&Settings::default());
+    let mut last = block(["1".to_owned()]);
+    last.renumber(seq(u64::MAX - 1));
+    fs::write(segment_path(&fixture, 1), last.records(0, 1)).unwrap();
+    let mut appender = Appender::open(&journal).unwrap();
+    for _ in 0..2 {
+        let refused = appender.commit(&mut block(["2".to_owned()]), Durability::Sync).unwrap_err();
+        assert!(matches!(refused, Error::Damaged { .. }), "{refused}");
+    }
+    assert_eq!(fs::read(segment_path(&fixture, 1)).unwrap(), last.records(0, 1));
+}
+
+#[test]
+fn a_cursor_step_that_no_generation_is_left_for_is_refused_and_not_lost() {
+    let (_fixture, journal) = Fixture::new(&Settings::default());
+    let most = u64::MAX;
+    let state = CursorState { generation: most, syncs: most, bytes_written: most, ..CursorState::new() };
+    CursorFile::create(journal.store(), &state).unwrap();
+    let cursor = CursorFile::open(journal.store(), Open::Write).unwrap();
+    let refused = cursor.update(|state| state.evict_to(seq(2))).unwrap_err();
+    assert!(matches!(refused, Error::Damaged { .. }), "{refused}");
+    assert_eq!(cursor.load().unwrap(), state);
+    append(&journal, 1, 1);
+    assert_eq!(journal.stats().unwrap().syncs, most);
+}
+
+#[test]
 fn a_cursor_beyond_the_end_is_an_error() {
     let (_fixture, journal) = Fixture::new(&Settings::default());
     append(&journal, 1, 3);

@@ -83,14 +83,19 @@ pub(crate) fn verify(journal: &Journal, found: &mut dyn FnMut(&Finding)) -> Resu
                 verification.entries += 1;
                 verification.payload_bytes += record.payload.len() as u64;
             }
-            Item::Damaged(damage) if known.contains(&damaged::place(&damage)) => {
-                verification.set_aside_places += 1;
-                found(&Finding::SetAside(damage));
-            }
-            Item::Damaged(damage) => {
-                verification.damaged_entries += damage.entries;
-                verification.damaged_places += 1;
-                found(&Finding::Damaged(damage));
+            Item::Damaged(mut damage) => {
+                if damage.file == tail.file.path() {
+                    // What lies behind that is the torn tail.
+                    damage.length = damage.length.min(tail.end.saturating_sub(damage.offset));
+                }
+                if known.contains(&damaged::place(&damage)) {
+                    verification.set_aside_places += 1;
+                    found(&Finding::SetAside(damage));
+                } else {
+                    verification.damaged_entries += damage.entries;
+                    verification.damaged_places += 1;
+                    found(&Finding::Damaged(damage));
+                }
             }
         }
     }

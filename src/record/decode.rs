@@ -52,7 +52,8 @@ fn parse<'a>(covered: &'a [u8], line: &'a [u8]) -> Option<Record<'a>> {
     if payload.is_empty() {
         return None;
     }
-    Some(Record { seq: Seq::new(seq)?, at: Timestamp::from_text(at)?, payload, line })
+    let seq = Seq::new(seq).filter(|seq| *seq < Seq::END)?;
+    Some(Record { seq, at: Timestamp::from_text(at)?, payload, line })
 }
 
 /// The number that the text begins with, without leading zeros, and what follows it.
@@ -118,6 +119,16 @@ mod tests {
         let record = decode(&line).unwrap();
         assert_eq!(record.seq.get(), 42);
         assert_eq!(record.payload, br#"{"temperature":21.5}"#);
+    }
+
+    #[test]
+    fn a_seq_that_nothing_could_follow_is_none() {
+        for (number, valid) in [(u64::MAX - 1, true), (u64::MAX, false)] {
+            let mut block = Block::new();
+            block.restart(Seq::new(number).unwrap(), Timestamp::now());
+            block.push(b"1", 1);
+            assert_eq!(decode(block.records(0, 1)).is_ok(), valid, "{number}");
+        }
     }
 
     #[test]

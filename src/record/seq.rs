@@ -14,6 +14,9 @@ impl Seq {
     /// The seq of a journal's first entry.
     pub const FIRST: Self = Self(NonZeroU64::MIN);
 
+    /// No entry has it: what comes next when the last seq has been given.
+    pub(crate) const END: Self = Self(NonZeroU64::MAX);
+
     /// A seq from a number; none for 0, which no entry has.
     pub const fn new(number: u64) -> Option<Self> {
         match NonZeroU64::new(number) {

@@ -79,8 +79,7 @@ impl CursorFile {
         if self.durable.get() != Some(state.generation) {
             self.put(&state)?;
             // Counted with the next step.
-            state.syncs += 1;
-            state.bytes_written += SLOT_BYTES as u64;
+            state.count_put();
         }
         Ok(state)
     }
@@ -101,9 +100,12 @@ impl CursorFile {
         let before = state.cursor;
         step(&mut state);
         debug_assert!(state.cursor >= before && state.is_consistent(), "{state:?}");
-        state.generation += 1;
-        state.syncs += 1;
-        state.bytes_written += SLOT_BYTES as u64;
+        // Begun anew it would be older than the slot that it replaces.
+        state.generation = state.generation.checked_add(1).ok_or_else(|| Error::Damaged {
+            path: self.file.path().to_owned(),
+            reason: "no generation can follow its last".into(),
+        })?;
+        state.count_put();
         if let Err(error) = self.put(&state) {
             // The step has not been done. If this fails too, whoever comes next makes it durable first.
             let _ = self.file.write_at(&slots[slot_of(&state)], offset_of(&state));
@@ -111,6 +113,14 @@ impl CursorFile {
             return Err(error);
         }
         Ok(state)
+    }
+}
+
+impl CursorState {
+    /// One slot more was written. Of wear it does not matter where counting ends.
+    fn count_put(&mut self) {
+        self.syncs = self.syncs.saturating_add(1);
+        self.bytes_written = self.bytes_written.saturating_add(SLOT_BYTES as u64);
     }
 }
 

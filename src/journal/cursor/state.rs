@@ -71,15 +71,19 @@ impl CursorState {
 
     /// Promise 4, for what lies below the cursor; and batches in flight in order, with no gap but an evicted one.
     pub fn is_consistent(&self) -> bool {
-        let counted = [self.delivered, self.dead_lettered, self.evicted, self.damaged, self.skipped];
-        let sum = counted.iter().try_fold(self.undecided(), |sum, count| sum.checked_add(*count));
-        sum == Some(self.cursor.since(Seq::FIRST))
-            && self.in_flight.iter().all(|batch| batch.first <= batch.last)
+        let in_order = self.in_flight.iter().all(|batch| batch.first <= batch.last && batch.last < Seq::END)
             && self.in_flight.windows(2).all(|pair| {
                 pair[0].end() == pair[1].first
                     || (pair[0].end() < pair[1].first && pair[1].first <= self.cursor)
             })
-            && self.in_flight.first().is_none_or(|batch| batch.first <= self.cursor)
+            && self.in_flight.first().is_none_or(|batch| batch.first <= self.cursor);
+        // Only batches that do not overlap can be added up.
+        in_order && self.accounted() == Some(self.cursor.since(Seq::FIRST))
+    }
+
+    fn accounted(&self) -> Option<u64> {
+        let counted = [self.delivered, self.dead_lettered, self.evicted, self.damaged, self.skipped];
+        counted.iter().try_fold(self.undecided(), |sum, count| sum.checked_add(*count))
     }
 
     /// The first seq that belongs to no batch in flight and has not been dealt with.
@@ -218,6 +222,15 @@ mod tests {
         state.damaged(seq(4), 4);
         assert_eq!((state.evicted, state.damaged, state.cursor), (5, 2, seq(8)));
         assert!(state.is_consistent());
+    }
+
+    #[test]
+    fn batches_in_flight_that_overlap_or_never_end_are_not_consistent() {
+        let end = u64::MAX;
+        for in_flight in [vec![batch(1, end - 1), batch(1, end - 1)], vec![batch(1, end)]] {
+            let state = CursorState { cursor: seq(end), in_flight, ..CursorState::new() };
+            assert!(!state.is_consistent(), "{state:?}");
+        }
     }
 
     proptest! {
