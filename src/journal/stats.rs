@@ -94,8 +94,8 @@ fn oldest_age_s(journal: &Journal, cursor: Seq, next: Seq) -> Result<Option<f64>
     if cursor >= next {
         return Ok(None);
     }
-    let mut reader = Reader::open(journal.store(), cursor, None)?;
-    // A damaged entry has no time; the one after it is good enough, and one look further bounds the cost.
+    let mut reader = Reader::open_tolerant(journal.store(), cursor, None)?;
+    // A damaged or missing entry has no time; the one after it is good enough, and one look further bounds the cost.
     for _ in 0..2 {
         if let Some(Item::Entry(record)) = reader.read()? {
             return Ok(record.at.age().map(|age| age.as_secs_f64()));
