@@ -91,7 +91,8 @@ fn zsh_completes() {
             exit 1
         }
         zpty -w shell "PS1=; fpath=($1 \$fpath); autoload -Uz compinit; compinit -u -D"
-        zpty -w shell 'show() { print -r -- "<<$BUFFER>>" }; zle -N show; bindkey "^X" show; print rea''dy'
+        # In pieces, so that the echo of these lines is not taken for what they print.
+        zpty -w shell 'show() { print -r -- "<""<$BUFFER>"">" }; zle -N show; bindkey "^X" show; print rea""dy'
         wait_for ready
         zpty -w -n shell "$2"$'\t\x18'
         wait_for '<<*>>'
