@@ -2,6 +2,7 @@
 
 use std::fs;
 use std::sync::{Arc, Mutex};
+use std::time::Instant;
 
 use super::*;
 use crate::journal::test_support::{Fixture, append};
@@ -227,7 +228,9 @@ fn what_is_evicted_in_flight_and_then_taken_counts_as_delivered() {
     let script = Script::new(move |_, count| {
         if count == 1 {
             // Not before the batch after this one is in flight too.
+            let patience = Instant::now() + Duration::from_secs(60);
             while in_flight(&writer) < 2 {
+                assert!(Instant::now() < patience, "the next batch never is in flight");
                 std::thread::yield_now();
             }
             append(&writer, 11, 12);
