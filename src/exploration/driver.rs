@@ -145,6 +145,7 @@ impl Driver {
                 self.spoil(name);
                 Ok(())
             }
+            Step::Repair if !self.history.with(|facts| facts.created) => Ok(()),
             Step::Repair => {
                 self.kill();
                 repair_in(store(&self.sim), &mut |_| ())?;

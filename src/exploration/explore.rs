@@ -16,6 +16,8 @@ use crate::storage::sim::{Fate, Fault, Plan, Snapshot, World};
 
 /// So many distinct crash states are explored instead of the usual number.
 const STATES_ENV: &str = "EDGESYNC_CRASH_STATES";
+/// The first seed of a long run; to see again what another has found. 1 if it is not given.
+const SEED_ENV: &str = "EDGESYNC_CRASH_SEED";
 const STATES_MIN: usize = 10_000;
 const BROKEN_MAX: usize = 20;
 
@@ -210,7 +212,8 @@ fn run_of(script: &Script) -> Run<'_> {
 /// The scripts again and again, their steps in another order each time, until so many states have been seen.
 fn explore_further(tally: &Tally, wanted: usize) {
     let scripts = scripts::all();
-    let next = AtomicUsize::new(0);
+    let first = std::env::var(SEED_ENV).map_or(1, |text| text.parse::<usize>().unwrap());
+    let next = AtomicUsize::new((first - 1) * scripts.len());
     let work = || {
         while tally.distinct() < wanted && !tally.is_hopeless() {
             let number = next.fetch_add(1, Ordering::Relaxed);

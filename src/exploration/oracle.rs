@@ -70,7 +70,8 @@ fn check_counts(state: &CursorState, dead: &BTreeSet<u64>, facts: &Facts) -> Res
         return Err(format!("{} dead-lettered, {} kept", state.dead_lettered, dead.len()));
     }
     let unexplained = (1..cursor).filter(|seq| !facts.confirmed.contains(seq) && !dead.contains(seq)).count();
-    if unexplained as u64 > state.evicted + state.damaged + state.undecided() {
+    // What was dealt with before a cursor was lost counts as skipped.
+    if unexplained as u64 > state.evicted + state.damaged + state.skipped + state.undecided() {
         return Err(format!("{unexplained} below the cursor were never confirmed: {state:?}"));
     }
     if state.damaged > facts.ruined.len() as u64 {
