@@ -5,8 +5,8 @@
 //! ```
 //!
 //! It listens on ADDRESS (127.0.0.1:8080; with port 0 on a free port), prints where as its first line on stdout, and then
-//! writes each entry as `seq<TAB>payload` to FILE or stdout, or keeps none of them. It ends by itself after N entries, or when no request has
-//! come for so many seconds, and tells on stderr what it saw.
+//! writes each entry as `seq<TAB>payload` to FILE or stdout, or keeps none of them. It ends by itself after N entries, or
+//! when no request has come for so many seconds, and tells on stderr what it saw.
 //!
 //! What to take from it for a receiver of your own is in [`Stream::take`]. What it leaves out: it remembers where each
 //! journal stood in memory only, and does not sync its file. A receiver that must survive a crash keeps

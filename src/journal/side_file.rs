@@ -242,15 +242,19 @@ mod tests {
         assert!(kept.is_sorted() && kept.len() >= 11 && kept.last() == Some(&30), "{kept:?}");
     }
 
+    /// A side file of two lines, and the file itself.
+    fn two_lines(name: &'static str) -> (Scratch, File) {
+        let scratch = Scratch::new();
+        let mut side = SideFile::open(&scratch.store, name, &limits()).unwrap();
+        side.append(&[json!({"a": 1}), json!({"a": 2})]).unwrap();
+        let file = scratch.store.open(name, Open::Write).unwrap();
+        (scratch, file)
+    }
+
     #[test]
     fn lines_are_numbered_across_openings_and_a_torn_end_is_cut() {
-        let scratch = Scratch::new();
         let name = "rejected.jsonl";
-        SideFile::open(&scratch.store, name, &limits())
-            .unwrap()
-            .append(&[json!({"a": 1}), json!({"a": 2})])
-            .unwrap();
-        let file = scratch.store.open(name, Open::Write).unwrap();
+        let (scratch, file) = two_lines(name);
         let length = file.len().unwrap();
         file.write_at(b"{\"n\":3,\"a", length).unwrap();
         let mut side = SideFile::open(&scratch.store, name, &limits()).unwrap();
@@ -268,13 +272,8 @@ mod tests {
 
     #[test]
     fn a_hole_in_the_last_line_does_not_start_the_numbers_anew() {
-        let scratch = Scratch::new();
         let name = "rejected.jsonl";
-        SideFile::open(&scratch.store, name, &limits())
-            .unwrap()
-            .append(&[json!({"a": 1}), json!({"a": 2})])
-            .unwrap();
-        let file = scratch.store.open(name, Open::Write).unwrap();
+        let (scratch, file) = two_lines(name);
         file.write_at(b"\0\0\0\0\0\0\0\0c\":\"00000000\"}\n", file.len().unwrap()).unwrap();
         assert_eq!(count(&scratch.store, name).unwrap(), 2);
         SideFile::open(&scratch.store, name, &limits()).unwrap().append(&[json!({"a": 3})]).unwrap();
