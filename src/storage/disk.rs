@@ -139,8 +139,12 @@ impl StorageFile for File {
         Self::set_len(self, length)
     }
 
+    /// fdatasync(2), and then a write of nothing, which changes nothing but may fail (write(2)). It must not: a file system
+    /// that gives up while it syncs (ext4 whose journal is aborted, or that is shut down) can say that the sync worked
+    /// though its transaction was dropped. It gives up before it drops anything, and refuses every write from then on.
     fn sync_data(&self) -> io::Result<()> {
-        Self::sync_data(self)
+        Self::sync_data(self)?;
+        FileExt::write_at(self, &[], 0).map(drop)
     }
 
     fn lock(&self) -> io::Result<()> {
@@ -195,5 +199,14 @@ mod tests {
         assert!(file.sync_data().is_err());
         assert!(Disk { directory: unsyncable() }.sync_names().is_err());
         assert!(sync_parent(Path::new("/proc/journal")).is_err());
+    }
+
+    #[test]
+    fn a_sync_counts_only_where_a_write_is_still_taken() {
+        let path = tempfile::NamedTempFile::new().unwrap();
+        let refused = File::open(&path).unwrap();
+        assert!(refused.sync_data().is_ok(), "the system itself sees nothing wrong");
+        let file: Box<dyn StorageFile> = Box::new(refused);
+        assert!(file.sync_data().is_err());
     }
 }
