@@ -15,6 +15,8 @@
 #   append     cat lines | edgesync append            with  cat lines | cat > file && sync -d file
 #   replay     edgesync replay to examples/receiver   with  the same bodies, 500 lines each, written over one bare TCP
 #              connection and read to the end. The receiver checks numbers and counts; it keeps nothing in the timed runs.
+#              Below it, without a bound: with 4000 entries a batch, and with the time that moving the cursor so often (for
+#              each batch one page written over and one fdatasync) takes by itself.
 #   one line   one line appended to a journal with a backlog  with  one line appended to an empty one
 #   memory     the most that a process held (VmHWM)
 #   disk       bytes of all segments, per byte of payload
@@ -88,7 +90,8 @@ end_peer() {
 plain_write() { cat "$lines" | cat > "$scratch/plain" && sync -d "$scratch/plain"; }
 append_all() { cat "$lines" | "$edgesync" append -j "$scratch/journal" --max-bytes 64GiB; }
 append_one() { "$edgesync" append -j "$1" < "$scratch/one-line"; }
-replay_all() { "$edgesync" replay -j "$scratch/journal" --to "$address"; }
+replay_all() { "$edgesync" replay -j "$scratch/journal" --to "$address" "$@"; }
+sync_alone() { "$tools" sync-pages "$scratch/pages" $(((count + 499) / 500)); }
 send_bare() { "$tools" tcp-send "$address" "$lines"; }
 
 # Nothing of the last run is left, on disk or on its way there.
@@ -116,10 +119,18 @@ compare_replay() {
         fresh; start_peer "$tools" tcp-receive
         timed send_bare; echo "$elapsed" >> "$scratch/replay.base"
         end_peer
-        append_all; sync; start_peer "$receiver" 127.0.0.1:0 --count-only --entries "$count" --idle 60
-        timed replay_all; echo "$elapsed" >> "$scratch/replay.ours"
-        end_peer; check_receiver
+        timed sync_alone; echo "$elapsed" >> "$scratch/replay.syncs"
+        replay_timed ours
+        fresh; replay_timed large --batch-size 4000
     done
+}
+
+# Fills the journal and empties it; the time of that goes to replay.NAME.
+replay_timed() {
+    local name=$1; shift
+    append_all; sync; start_peer "$receiver" 127.0.0.1:0 --count-only --entries "$count" --idle 60
+    timed replay_all "$@"; echo "$elapsed" >> "$scratch/replay.$name"
+    end_peer; check_receiver
 }
 
 compare_one_line() {
@@ -174,6 +185,9 @@ row() {
     printf '%-10s %22s %22s %8.2f   %s %-6s %s\n' "$1" "$2" "$3" "$4" "$5" "$6" "$verdict"
 }
 
+# The same without a bound.
+also() { printf '%-10s %22s %22s %8.2f   %s\n' "$1" "$2" "$3" "$4" "$5"; }
+
 seconds() { awk -v value="$1" 'BEGIN { printf "%.3f s", value / 1e6 }'; }
 milliseconds() { awk -v value="$1" 'BEGIN { printf "%.2f ms", value / 1e3 }'; }
 rate() { awk -v value="$1" -v count="$count" 'BEGIN { printf "%.0f entries/s", count * 1e6 / value }'; }
@@ -190,6 +204,9 @@ base=$(median < "$scratch/append.base"); ours=$(median < "$scratch/append.ours")
 row append "$(seconds "$base")" "$(seconds "$ours")" "$(divide "$ours" "$base")" '<=' 2.2
 base=$(median < "$scratch/replay.base"); ours=$(median < "$scratch/replay.ours")
 row replay "$(rate "$base")" "$(rate "$ours")" "$(divide "$base" "$ours")" '>=' 0.3
+large=$(median < "$scratch/replay.large"); syncs=$(median < "$scratch/replay.syncs")
+also '' "$(rate "$base")" "$(rate "$large")" "$(divide "$base" "$large")" '(4000 entries a batch)'
+also '' "$(rate "$base")" "$(rate "$syncs")" "$(divide "$base" "$syncs")" '(the syncs of 500 a batch alone)'
 base=$(median < "$scratch/one.base"); ours=$(median < "$scratch/one.ours")
 row 'one line' "$(milliseconds "$base")" "$(milliseconds "$ours")" "$(divide "$ours" "$base")" '<=' 1.2
 for what in append replay one stats; do

@@ -4,12 +4,14 @@
 //! bench_tools lines COUNT [BYTES]      COUNT lines of JSON of BYTES bytes each (190), always the same, to stdout
 //! bench_tools tcp-receive              reads one connection to its end, prints the address first, then the lines
 //! bench_tools tcp-send ADDRESS FILE    writes FILE's lines over one connection, 500 lines a write
+//! bench_tools sync-pages FILE COUNT    COUNT pages written over two in turn, each with an fdatasync, as a cursor is moved
 //! bench_tools peak FILE COMMAND...     runs COMMAND, writes the most memory that it held, in KiB, to FILE
 //! ```
 
 use std::fs::{self, File};
 use std::io::{self, BufRead, BufReader, BufWriter, Read, Write};
 use std::net::{TcpListener, TcpStream};
+use std::os::unix::fs::FileExt;
 use std::process::Command;
 use std::thread;
 use std::time::Duration;
@@ -89,6 +91,20 @@ fn tcp_send(address: &str, path: &str) -> Result<()> {
     Ok(())
 }
 
+fn sync_pages(path: &str, count: u64) -> Result<()> {
+    let file = File::create(path)?;
+    let mut page = [b' '; 4096];
+    file.write_all_at(&page, 0)?;
+    file.write_all_at(&page, 4096)?;
+    file.sync_all()?;
+    for number in 0..count {
+        page[..8].copy_from_slice(&number.to_be_bytes());
+        file.write_all_at(&page, number % 2 * 4096)?;
+        file.sync_data()?;
+    }
+    Ok(())
+}
+
 /// The kernel keeps the high-water mark itself, so looking now and then misses only what comes in the last millisecond.
 fn peak(path: &str, command: &[String]) -> Result<i32> {
     let (program, arguments) = command.split_first().ok_or("peak needs a command")?;
@@ -117,10 +133,11 @@ fn main() -> Result<()> {
         ["lines", count, bytes] => lines(count.parse()?, bytes.parse()?),
         ["tcp-receive"] => tcp_receive(),
         ["tcp-send", address, path] => tcp_send(address, path),
+        ["sync-pages", path, count] => sync_pages(path, count.parse()?),
         ["peak", path, command @ ..] => {
             let command: Vec<String> = command.iter().map(|&word| word.to_owned()).collect();
             std::process::exit(peak(path, &command)?)
         }
-        _ => Err("bench_tools lines|tcp-receive|tcp-send|peak; see the source".into()),
+        _ => Err("bench_tools lines|tcp-receive|tcp-send|sync-pages|peak; see the source".into()),
     }
 }
