@@ -188,16 +188,14 @@ impl StorageFile for File {
 mod tests {
     use super::*;
 
-    /// Something that cannot be synced: the system says so when it is asked to.
-    fn unsyncable() -> OwnedFd {
-        rustix::pipe::pipe().unwrap().1
-    }
-
     #[test]
     fn every_sync_is_asked_of_the_system() {
-        let file: Box<dyn StorageFile> = Box::new(File::from(unsyncable()));
+        // It takes any write, and cannot be synced: the system says so when it is asked to.
+        let unsyncable = File::options().write(true).open("/dev/null").unwrap();
+        assert!(FileExt::write_at(&unsyncable, &[], 0).is_ok());
+        let file: Box<dyn StorageFile> = Box::new(unsyncable.try_clone().unwrap());
         assert!(file.sync_data().is_err());
-        assert!(Disk { directory: unsyncable() }.sync_names().is_err());
+        assert!(Disk { directory: unsyncable.into() }.sync_names().is_err());
         assert!(sync_parent(Path::new("/proc/journal")).is_err());
     }
 
