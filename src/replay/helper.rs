@@ -4,7 +4,7 @@ use std::io;
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::thread::{Builder, Scope};
 
-/// The calling side: hands over a `W`, and gets it back with what came of it. Dropping it ends the thread, after the work
+/// The calling side: hands over a `W`, and gets it back with what came of it, in order. Dropping it ends the thread, after the work
 /// that it has in hand.
 pub(crate) struct Helper<W, R> {
     jobs: SyncSender<W>,
@@ -38,7 +38,7 @@ impl<W: Send, R: Send> Helper<W, R> {
         Ok(Self { jobs, done })
     }
 
-    /// Hands it over. What was handed over before has been taken back.
+    /// Hands it over. One more may be handed over before the one in hand has been taken back.
     #[expect(
         clippy::expect_used,
         reason = "the thread lives as long as the helper; if it panicked, so do we"

@@ -170,11 +170,11 @@ impl<S: Sink> Replayer<S> {
     pub fn run(self, stop: &Stop, progress: &mut dyn FnMut(Progress)) -> Result<ReplayReport> {
         let Self { mut ledger, batcher, sink, retries, backoff, on_refused } = self;
         let done = Progress { done: 0, total: ledger.remaining() };
-        let mut link = Link { sink, stop, retries, backoff };
+        let mut link = Link { sink, stop, retries, backoff, taken_whole: false };
         let path = ledger.journal().path().to_owned();
         let end = std::thread::scope(|scope| {
             let no_thread = |error| Error::io("start a thread for", path.clone())(error);
-            let link = Helper::start(scope, "link", move |batch| link.send(batch)).map_err(no_thread)?;
+            let link = Helper::start(scope, "link", move |batch| link.deliver(batch)).map_err(no_thread)?;
             let batches = ReadAhead::start(scope, batcher).map_err(no_thread)?;
             Run { link, batches, on_refused, progress, done, refusals: 0 }.run(&mut ledger)
         });

@@ -23,12 +23,21 @@ pub(crate) struct Link<'a, S> {
     pub stop: &'a Stop,
     pub retries: u32,
     pub backoff: Backoff,
+    /// The batch before was taken whole.
+    pub taken_whole: bool,
+}
+
+/// A batch for the link.
+pub(crate) struct Dispatch {
+    batch: Batch,
+    /// It is to be sent only if the one before it is taken whole; that was not known yet when it was handed over.
+    follows: bool,
 }
 
 /// A run under way.
 pub(crate) struct Run<'a> {
     /// The thread that sends, and comes back with what the receiver made of it.
-    pub link: Helper<Batch, Verdict>,
+    pub link: Helper<Dispatch, Verdict>,
     pub batches: ReadAhead,
     pub on_refused: OnRefused,
     pub progress: &'a mut dyn FnMut(Progress),
@@ -47,9 +56,16 @@ enum Flow {
 /// What the receiver made of a batch, once it has made up its mind.
 pub(crate) enum Verdict {
     Taken(Seq),
-    TooLarge { reason: String },
-    Refused { status: u16, reason: String },
+    TooLarge {
+        reason: String,
+    },
+    Refused {
+        status: u16,
+        reason: String,
+    },
     End(RunEnd),
+    /// It never saw it.
+    NotSent,
 }
 
 impl Run<'_> {
@@ -57,11 +73,8 @@ impl Run<'_> {
     pub fn run(&mut self, ledger: &mut Ledger) -> Result<RunEnd> {
         let mut current = ledger.first(&mut self.batches)?;
         while let Some(batch) = current {
-            // While the link is busy with this batch the disk is with its neighbours.
-            self.link.begin(batch);
-            let next = ledger.prepare(&mut self.batches);
-            let (batch, verdict) = self.link.finish();
-            current = match self.follow(ledger, batch, verdict, next)? {
+            self.link.begin(Dispatch { batch, follows: false });
+            current = match self.go_on(ledger)? {
                 Flow::Next(next) => next,
                 Flow::End(end) => return Ok(end),
             };
@@ -69,31 +82,47 @@ impl Run<'_> {
         Ok(RunEnd::Drained)
     }
 
-    /// Acts on a verdict. `next` was prepared on the assumption that the batch would be taken.
-    fn follow(
-        &mut self,
-        ledger: &mut Ledger,
-        batch: Batch,
-        verdict: Verdict,
-        next: Result<Option<Batch>>,
-    ) -> Result<Flow> {
-        match verdict {
-            Verdict::Taken(last) => {
-                self.taken(ledger, batch.first, last);
-                let whole = last == batch.last;
-                self.batches.recycle(batch.body);
-                if let (true, Some(next)) = (whole, next?) {
-                    return Ok(Flow::Next(Some(next)));
-                }
-                ledger.flush()?;
-                Ok(Flow::Next(ledger.first(&mut self.batches)?))
+    /// Goes on behind the batch that was begun, for as long as each is taken whole.
+    fn go_on(&mut self, ledger: &mut Ledger) -> Result<Flow> {
+        loop {
+            // While the link is busy with this batch the disk is with its neighbours.
+            let followed = self.follow_up(ledger);
+            let (batch, verdict) = self.hear();
+            let whole = matches!(verdict, Verdict::Taken(last) if last == batch.last);
+            if !whole && matches!(followed, Ok(true)) {
+                // The next one comes back as it was.
+                self.hear();
             }
-            Verdict::End(end) => next.map(|_| Flow::End(end)),
-            refused => {
-                next?;
-                self.narrow(ledger, batch, refused)
+            match verdict {
+                Verdict::Taken(last) => {
+                    self.taken(ledger, batch.first, last);
+                    self.batches.recycle(batch.body);
+                    if !(followed? && whole) {
+                        ledger.flush()?;
+                        return Ok(Flow::Next(ledger.first(&mut self.batches)?));
+                    }
+                }
+                Verdict::End(end) => return followed.map(|_| Flow::End(end)),
+                refused => {
+                    followed?;
+                    return self.narrow(ledger, batch, refused);
+                }
             }
         }
+    }
+
+    /// Hands over the next batch once its boundaries are durable, so that the link can go on with it by itself. False if
+    /// there is none.
+    fn follow_up(&mut self, ledger: &mut Ledger) -> Result<bool> {
+        let Some(batch) = ledger.prepare(&mut self.batches)? else { return Ok(false) };
+        self.link.begin(Dispatch { batch, follows: true });
+        Ok(true)
+    }
+
+    /// Waits for what became of a batch on the link.
+    fn hear(&mut self) -> (Batch, Verdict) {
+        let (sent, verdict) = self.link.finish();
+        (sent.batch, verdict)
     }
 
     /// Deals with a refused batch part by part, in order.
@@ -108,8 +137,8 @@ impl Run<'_> {
         let mut was_too_large = false;
         while let Some((first, last)) = narrowing.next() {
             let Some(part) = ledger.narrow(first, last, batch.format)? else { break };
-            self.link.begin(part);
-            let (part, verdict) = self.link.finish();
+            self.link.begin(Dispatch { batch: part, follows: false });
+            let (part, verdict) = self.hear();
             match verdict {
                 Verdict::Taken(taken) => {
                     if was_too_large {
@@ -141,7 +170,7 @@ impl Run<'_> {
         let (status, reason) = match verdict {
             Verdict::Refused { status, reason } => (status, reason),
             Verdict::TooLarge { reason } => (413, reason),
-            Verdict::Taken(_) | Verdict::End(_) => return Ok(None),
+            Verdict::Taken(_) | Verdict::End(_) | Verdict::NotSent => return Ok(None),
         };
         self.refusals += 1;
         if self.on_refused == OnRefused::Stop {
@@ -169,8 +198,18 @@ impl Run<'_> {
 }
 
 impl<S: Sink> Link<'_, S> {
+    /// Sends what was handed over, if it is still to be sent.
+    pub fn deliver(&mut self, dispatch: &Dispatch) -> Verdict {
+        if dispatch.follows && !self.taken_whole {
+            return Verdict::NotSent;
+        }
+        let verdict = self.send(&dispatch.batch);
+        self.taken_whole = matches!(verdict, Verdict::Taken(last) if last == dispatch.batch.last);
+        verdict
+    }
+
     /// Sends a batch until the receiver has made up its mind, or the patience of this run is over.
-    pub fn send(&mut self, batch: &Batch) -> Verdict {
+    fn send(&mut self, batch: &Batch) -> Verdict {
         let mut attempt = 0;
         loop {
             if self.stop.is_stopped() {
