@@ -4,8 +4,8 @@ use std::io;
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::thread::{Builder, Scope};
 
-/// The calling side: hands over a `W`, and gets it back with what came of it, in order. Dropping it ends the thread, after the work
-/// that it has in hand.
+/// The calling side: hands over a `W`, and gets it back with what came of it, in order. Dropping it ends the thread, after
+/// the work that it has in hand.
 pub(crate) struct Helper<W, R> {
     jobs: SyncSender<W>,
     done: Receiver<(W, R)>,

@@ -68,6 +68,13 @@ pub(crate) enum Verdict {
     NotSent,
 }
 
+impl Verdict {
+    /// Whether the receiver has taken all of the batch.
+    fn is_whole(&self, batch: &Batch) -> bool {
+        matches!(self, Self::Taken(last) if *last == batch.last)
+    }
+}
+
 impl Run<'_> {
     /// Delivers until nothing is left or nothing more can be done now.
     pub fn run(&mut self, ledger: &mut Ledger) -> Result<RunEnd> {
@@ -88,7 +95,7 @@ impl Run<'_> {
             // While the link is busy with this batch the disk is with its neighbours.
             let followed = self.follow_up(ledger);
             let (batch, verdict) = self.hear();
-            let whole = matches!(verdict, Verdict::Taken(last) if last == batch.last);
+            let whole = verdict.is_whole(&batch);
             if !whole && matches!(followed, Ok(true)) {
                 // The next one comes back as it was.
                 self.hear();
@@ -204,7 +211,7 @@ impl<S: Sink> Link<'_, S> {
             return Verdict::NotSent;
         }
         let verdict = self.send(&dispatch.batch);
-        self.taken_whole = matches!(verdict, Verdict::Taken(last) if last == dispatch.batch.last);
+        self.taken_whole = verdict.is_whole(&dispatch.batch);
         verdict
     }
 
