@@ -12,6 +12,7 @@
 //! | `intake`, `stage` | from many threads into one commit |
 //! | `link` | online or offline; who waits for what |
 //! | `worker`, `upload` | the delivering thread; a closure as a sink |
+//! | `json` | an item as JSON; what JSON cannot say is refused |
 //! | `completion` | waiting, with or without a runtime |
 //! | `alert` | the callback for losses |
 //!
@@ -23,6 +24,7 @@ mod completion;
 mod entries;
 mod error;
 mod intake;
+mod json;
 mod link;
 mod options;
 mod stage;
@@ -46,7 +48,7 @@ pub use self::completion::Completion;
 pub use self::entries::{Buffered, Entry};
 pub use self::error::WriteError;
 use self::intake::Intake;
-use self::link::Link;
+use self::link::{Link, Request};
 pub use self::options::{BufferOptions, OnDiskFailure};
 pub use self::stats::BufferStats;
 use self::upload::{CurrentStop, UploadSink};
@@ -55,7 +57,7 @@ use self::worker::Worker;
 use crate::error::{Error, Result};
 use crate::journal::{Journal, Settings};
 use crate::record::Seq;
-use crate::replay::ReplayReport;
+use crate::replay::{ReplayReport, RunEnd};
 use crate::sink::Sink;
 use crate::stop::Stop;
 use crate::storage::Store;
@@ -120,6 +122,21 @@ impl Shared {
             online: self.link.is_online(),
         })
     }
+
+    /// Tells those who waited for a run that the program stopped it before it began.
+    fn stopped(&self, requests: Vec<Request>) {
+        for request in requests {
+            // Those who do not wait any more do not hear it.
+            let _ = request.send(self.stats().map(|stats| ReplayReport {
+                delivered: 0,
+                dead_lettered: 0,
+                damaged: 0,
+                evicted: 0,
+                remaining: stats.journal.pending,
+                end: RunEnd::Stopped,
+            }));
+        }
+    }
 }
 
 impl<T> Buffer<T> {
@@ -169,7 +186,8 @@ impl<T> Buffer<T> {
     ) -> Result<Self> {
         let callback = options.on_threshold.take();
         let intake = Intake::open(&journal, &options)?;
-        let shared = Arc::new(Shared { journal, intake, link: Link::default() });
+        let link = Link::new(intake.is_shared());
+        let shared = Arc::new(Shared { journal, intake, link });
         if let Some(callback) = callback
             && options.dead_letter_threshold > 0
         {
@@ -196,7 +214,7 @@ impl<T> Buffer<T> {
 
     /// Says that there is no connection. An upload under way is broken off; it may have arrived, and comes again.
     pub fn connectivity_lost(&self) {
-        self.shared.link.lost();
+        self.shared.stopped(self.shared.link.lost());
     }
 
     /// Whether the buffer delivers.
@@ -214,8 +232,7 @@ impl<T> Buffer<T> {
 
     /// The directory of the journal; `None` in memory.
     pub fn path(&self) -> Option<&Path> {
-        let path = self.shared.journal.path();
-        (path != Path::new(MEMORY_PATH)).then_some(path)
+        self.shared.intake.is_shared().then(|| self.shared.journal.path())
     }
 
     /// Closes the buffer: it takes and delivers nothing more. What waits on disk is still there when it is opened again;
@@ -228,7 +245,9 @@ impl<T> Buffer<T> {
     pub fn close(&self) -> Completion<()> {
         let flushed = self.shared.intake.close();
         tracing::debug!("buffer closed");
-        self.shared.link.close(flushed)
+        let (completion, requests) = self.shared.link.close(flushed);
+        self.shared.stopped(requests);
+        completion
     }
 }
 
@@ -309,8 +328,7 @@ fn with_payload<T: Serialize, R>(item: &T, work: impl FnOnce(&[u8]) -> Result<R>
     thread_local!(static SCRATCH: Cell<Vec<u8>> = const { Cell::new(Vec::new()) });
     let mut payload = SCRATCH.take();
     payload.clear();
-    let serialised = serde_json::to_writer(&mut payload, item);
-    let result = match serialised {
+    let result = match json::to_json(item, &mut payload) {
         Ok(()) => {
             if memchr::memchr(b'\n', &payload).is_some() {
                 // Only a raw value can have line feeds in it, and only between tokens.
@@ -318,7 +336,7 @@ fn with_payload<T: Serialize, R>(item: &T, work: impl FnOnce(&[u8]) -> Result<R>
             }
             work(&payload)
         }
-        Err(error) => Err(Error::Invalid(format!("the item is not JSON: {error}"))),
+        Err(error) => Err(error),
     };
     if payload.capacity() <= SCRATCH_BYTES_MAX {
         SCRATCH.set(payload);
