@@ -104,6 +104,11 @@ impl Intake {
         self.flushed(stage)
     }
 
+    /// Whether others can write to the journal: it is on disk.
+    pub fn is_shared(&self) -> bool {
+        !self.lazy
+    }
+
     /// Entries that the disk has not taken.
     pub fn not_durable(&self) -> u64 {
         self.lock().kept.count() as u64

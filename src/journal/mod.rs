@@ -65,7 +65,6 @@ pub(crate) use self::rejected::RejectedLine;
 pub(crate) use self::repair::repair_in;
 use self::segment_writer::SegmentWriter;
 pub use self::stats::Stats;
-#[cfg(test)]
 pub(crate) use self::tail_mark::TailMark;
 pub use self::verify::{Finding, Verification};
 use crate::error::{Error, Result};
@@ -295,6 +294,20 @@ impl Journal {
     /// The next seq to be given.
     pub(crate) fn end(&self) -> Result<Seq> {
         Ok(Seq::new(self.stats()?.next_seq).unwrap_or(Seq::FIRST))
+    }
+
+    /// Whether anything is pending, for a look now and then: two small reads and the size of a file; nothing is written or
+    /// listed. It may say yes where there is nothing; a run finds out. It says no only where the tail mark is that of the
+    /// last commit.
+    pub(crate) fn may_have_pending(&self) -> Result<bool> {
+        let store = self.store();
+        let state = CursorFile::open(store, Open::Read)?.load()?;
+        let Some(mark) = TailMark::read(&store.open(layout::APPEND_LOCK, Open::Read)?)? else {
+            return Ok(true);
+        };
+        Ok(mark.next > state.cursor
+            || state.undecided() > 0
+            || store.size(&layout::segment_name(mark.segment))? != mark.end)
     }
 
     /// Entries lost so far: evicted, or refused for good.
