@@ -291,7 +291,11 @@ mod tests {
         let dirty = State { dirty: true, ..State::default() };
         assert_eq!(dirty.next(true, true, now), Next::Run);
         let failed = State { not_before: soon, ..dirty };
-        assert_eq!(failed.next(true, true, now), Next::Wait(Some(LOOK_INTERVAL)), "not too soon after an error");
+        assert_eq!(
+            failed.next(true, true, now),
+            Next::Wait(Some(LOOK_INTERVAL)),
+            "not too soon after an error"
+        );
         let closed = State { closed: true, ..failed };
         assert_eq!(closed.next(true, true, now), Next::End);
     }

@@ -170,7 +170,7 @@ impl<T> Buffer<T> {
     }
 
     fn open(options: BufferOptions, sink: impl Sink + 'static, stop: CurrentStop) -> Result<Self> {
-        if options.max_capacity == 0 || options.batch_size == 0 {
+        if options.max_capacity == Some(0) || options.batch_size == 0 {
             return Err(Error::Invalid("a buffer and a batch have room for one entry at least".into()));
         }
         let journal = journal(&options)?;
@@ -311,15 +311,21 @@ impl<T> fmt::Debug for Buffer<T> {
 const MEMORY_PATH: &str = "(memory)";
 
 fn journal(options: &BufferOptions) -> Result<Journal> {
-    let settings = Settings { max_entries: Some(options.max_capacity), ..Settings::default() };
-    match &options.persist_path {
-        Some(path) => Journal::open_or_create(path, &settings),
-        None => {
-            let store = Store::new(Path::new(MEMORY_PATH), Arc::new(Memory::default()));
-            let settings = Settings { segment_bytes: Some(MEMORY_SEGMENT_BYTES), ..settings };
-            Journal::create_in(store, &settings)
+    let capacity = options.max_capacity.unwrap_or(options::CAPACITY);
+    let settings = Settings { max_entries: Some(capacity), ..Settings::default() };
+    let Some(path) = &options.persist_path else {
+        let store = Store::new(Path::new(MEMORY_PATH), Arc::new(Memory::default()));
+        let settings = Settings { segment_bytes: Some(MEMORY_SEGMENT_BYTES), ..settings };
+        return Journal::create_in(store, &settings);
+    };
+    if options.max_capacity.is_none() {
+        // What nobody has asked for evicts nothing: a default is for a new journal.
+        match Journal::open(path) {
+            Err(Error::Missing { .. } | Error::NotAJournal { .. }) => {}
+            opened => return opened,
         }
     }
+    Journal::open_or_create(path, &settings)
 }
 
 /// Serialises an item, once, into memory that the thread uses again. Outside of any lock: a `Serialize` that is slow,

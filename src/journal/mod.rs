@@ -92,7 +92,7 @@ impl Journal {
     /// Opens a journal for appending, delivering and compacting. Changes nothing yet.
     ///
     /// # Errors
-    /// [`Error::Missing`], [`Error::NotAJournal`], [`Error::NewerFormat`], [`Error::Unsafe`], or I/O.
+    /// [`Error::EmptyPath`], [`Error::Missing`], [`Error::NotAJournal`], [`Error::NewerFormat`], [`Error::Unsafe`], or I/O.
     pub fn open(path: &Path) -> Result<Self> {
         Self::open_as(path, true)
     }
@@ -340,6 +340,8 @@ impl Journal {
 fn open_error(path: &Path, action: &'static str) -> impl FnOnce(io::Error) -> Error {
     let path = path.to_owned();
     move |error| match error.kind() {
+        // To the system a name of no letters is one that does not exist.
+        io::ErrorKind::NotFound if path.as_os_str().is_empty() => Error::EmptyPath,
         io::ErrorKind::NotFound => Error::Missing { path },
         io::ErrorKind::NotADirectory | io::ErrorKind::AlreadyExists => {
             Error::NotAJournal { path, reason: "it is not a directory".into() }

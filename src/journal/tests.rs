@@ -422,3 +422,18 @@ fn after_a_repair_a_journal_without_a_readable_config_has_a_new_id() {
     assert_ne!(repaired.id(), journal.id());
     assert_eq!(read(&repaired, 1), numbers(1..=3));
 }
+
+#[test]
+fn a_path_of_no_letters_is_said_to_be_empty() {
+    let path = std::path::Path::new("");
+    let opened = [
+        Journal::open(path),
+        Journal::open_read_only(path),
+        Journal::open_or_create(path, &Settings::default()),
+        Journal::repair(path, &mut |_| ()),
+    ];
+    for error in opened.map(Result::unwrap_err) {
+        assert!(matches!(error, Error::EmptyPath), "{error:?}");
+        assert!(error.to_string().contains("path") && error.hint().is_some(), "{error}");
+    }
+}

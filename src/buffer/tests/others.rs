@@ -1,6 +1,11 @@
 //! Other writers and other deliverers on the same journal.
 
+use std::sync::atomic::Ordering;
+
 use super::support::*;
+use crate::journal::test_support::block;
+use crate::journal::{Appender, Durability};
+use crate::storage::Open;
 
 #[test]
 fn entries_of_another_buffer_are_delivered_while_this_one_is_online_and_idle() {
@@ -14,4 +19,48 @@ fn entries_of_another_buffer_are_delivered_while_this_one_is_online_and_idle() {
         assert_eq!(endpoint.wait_for(2), [round * 2, round * 2 + 1]);
     }
     drop(offline);
+}
+
+#[test]
+fn to_look_for_what_others_wrote_writes_and_lists_nothing() {
+    let (faults, journal) = Faulty::journal();
+    let endpoint = Endpoint::accepting();
+    let buffer = endpoint.buffer_over(journal.clone(), as_on_disk());
+    write(&buffer, 1..=3);
+    assert!(journal.may_have_pending().unwrap());
+    drain(&buffer);
+    let counts = || [&faults.writes, &faults.syncs, &faults.lists].map(|count| count.load(Ordering::SeqCst));
+    let before = counts();
+    for _ in 0..10 {
+        assert!(!journal.may_have_pending().unwrap());
+    }
+    assert_eq!(counts(), before);
+}
+
+#[test]
+fn a_look_finds_what_a_writer_left_that_was_killed_before_it_marked_the_end() {
+    let (_, journal) = Faulty::journal();
+    let lock = journal.store().open("append.lock", Open::Write).unwrap();
+    let mut appender = Appender::open(&journal).unwrap();
+    let mut mark = [0; 512];
+    lock.read_at(&mut mark, 0).unwrap();
+    appender.commit(&mut block(["1".to_owned()].into_iter()), Durability::Sync).unwrap();
+    lock.write_at(&mark, 0).unwrap();
+    assert!(journal.may_have_pending().unwrap(), "a mark that is old");
+    lock.set_len(0).unwrap();
+    assert!(journal.may_have_pending().unwrap(), "no mark");
+}
+
+#[test]
+fn while_another_delivers_the_buffer_waits_and_finds_what_it_leaves() {
+    let place = Place::new();
+    let endpoint = Endpoint::accepting();
+    let buffer = endpoint.buffer(place.options().batch_size(2));
+    let journal = crate::Journal::open(&place.path()).unwrap();
+    let delivering = journal.lock_for_delivery().unwrap();
+    write(&buffer, 1..=3);
+    assert!(matches!(buffer.connectivity_restored().wait(), Err(crate::Error::Busy { .. })));
+    assert!(buffer.is_online());
+    drop(delivering);
+    assert_eq!(endpoint.wait_for(3), [1, 2, 3]);
 }

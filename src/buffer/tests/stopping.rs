@@ -60,7 +60,11 @@ fn an_upload_that_fails_while_the_program_stops_it_is_stopped_not_failed() {
         write(&buffer, 1..=3);
         let running = buffer.connectivity_restored();
         comes.recv_timeout(PATIENCE).unwrap();
-        if close { drop(buffer.close()) } else { buffer.connectivity_lost() }
+        if close {
+            drop(buffer.close())
+        } else {
+            buffer.connectivity_lost()
+        }
         answer.send(UploadResult::later("connection reset, since the program has cut it")).unwrap();
         let report = running.wait().unwrap();
         assert_eq!((report.remaining, report.end), (3, RunEnd::Stopped));

@@ -31,7 +31,8 @@ fn uploaded<T: Serialize + DeserializeOwned + Send + Debug + 'static>(items: Vec
 fn floats(random: usize) -> Vec<f64> {
     let mut floats = vec![0.0, -0.0, 0.1, -0.1, 5e-324, f64::MIN_POSITIVE, f64::MAX, f64::MIN, f64::EPSILON];
     // Just beside each power of two and of ten.
-    let powers = (-1_074..1_024).map(|power| 2_f64.powi(power)).chain((-323..309).map(|power| 10_f64.powi(power)));
+    let powers =
+        (-1_074..1_024).map(|power| 2_f64.powi(power)).chain((-323..309).map(|power| 10_f64.powi(power)));
     floats.extend(powers.flat_map(|power| [power, power.next_up(), power.next_down(), -power]));
     let mut numbers = fastrand::Rng::with_seed(2026);
     floats.extend((0..random).map(|_| f64::from_bits(numbers.u64(..))));
@@ -215,7 +216,8 @@ fn an_item_too_deep_to_be_read_back_is_refused_at_write() {
         List(Vec<Deep>),
     }
     let nested = |levels: usize| (0..levels).fold(Deep::End, |inner, _| Deep::List(vec![inner]));
-    let buffer = Buffer::with_upload(BufferOptions::default(), async |_: UploadBatch<Deep>| UploadResult::Delivered);
+    let buffer =
+        Buffer::with_upload(BufferOptions::default(), async |_: UploadBatch<Deep>| UploadResult::Delivered);
     let buffer = buffer.unwrap();
     assert!(matches!(buffer.write(nested(100)).unwrap_err().error(), Error::Invalid(_)));
     let most = (1..100).rev().map(nested).find_map(|item| buffer.write(item).ok());
