@@ -141,7 +141,6 @@ impl Link {
 
     /// Ends the delivering thread as soon as that can be done; hands over what the last flush came to. Hands back those who
     /// waited for a run that has not begun.
-    #[must_use]
     pub fn close(&self, flushed: Result<()>) -> (Completion<()>, Vec<Request>) {
         let (completer, completion) = Completion::pair();
         let mut state = self.lock();

@@ -144,12 +144,14 @@ impl<T> Buffer<T> {
     /// returns.
     ///
     /// The closure gets one batch at a time, on a thread of the buffer's, and answers with an [`UploadResult`] or a
-    /// `Result<(), E>`. If it panics, or `connectivity_lost` or `close` breaks it off, that is "try later": the same batch
-    /// comes again. If this is called within a tokio runtime, the closure runs in its context. An item that cannot be read as
-    /// a `T` becomes a dead letter.
+    /// `Result<(), E>`. If it panics, that is "try later"; if `connectivity_lost` or `close` breaks it off, it is stopped: in
+    /// both cases the same batch comes again. While it blocks its thread without an `await` nothing can break it off. If this
+    /// is called within a tokio runtime, the closure runs in its context. An item that cannot be read as a `T` becomes a dead
+    /// letter.
     ///
     /// # Errors
-    /// [`Error::Invalid`] for a capacity or a batch size of 0; what [`Journal::open_or_create`] says; I/O errors.
+    /// [`Error::Invalid`] for a capacity or a batch size of 0; [`Error::EmptyPath`] for a path of no letters; what
+    /// [`Journal::open_or_create`] says; I/O errors.
     pub fn with_upload<F, R>(options: BufferOptions, upload: F) -> Result<Self>
     where
         T: DeserializeOwned + 'static,
@@ -202,8 +204,12 @@ impl<T> Buffer<T> {
 
     /// Says that there is a connection: what waits is delivered in order, and from now on whatever is written, at once.
     ///
+    /// That includes what other processes and other buffers write to the same journal on disk: while the buffer is online and
+    /// idle it looks for it every 500 ms, which is two small reads, and writes nothing. Offline it does not look.
+    ///
     /// The completion tells what became of the entries that were pending; it need not be awaited. If the upload fails the
-    /// buffer goes offline by itself, and the report's `end` says why.
+    /// buffer goes offline by itself, and the report's `end` says why. If `connectivity_lost` or `close` ends the run, or
+    /// comes before it has begun, `end` is [`RunEnd::Stopped`]: nothing has failed, and `remaining` is what still waits.
     ///
     /// # Errors
     /// The completion's: [`Error::Busy`] while another process delivers from the journal, and I/O errors of the journal (in
@@ -212,7 +218,8 @@ impl<T> Buffer<T> {
         self.shared.link.restored()
     }
 
-    /// Says that there is no connection. An upload under way is broken off; it may have arrived, and comes again.
+    /// Says that there is no connection. An upload under way is broken off; it may have arrived, and comes again. That is no
+    /// failure: the completions of the runs that this ends say [`RunEnd::Stopped`].
     pub fn connectivity_lost(&self) {
         self.shared.stopped(self.shared.link.lost());
     }
@@ -238,7 +245,8 @@ impl<T> Buffer<T> {
     /// Closes the buffer: it takes and delivers nothing more. What waits on disk is still there when it is opened again;
     /// to have it delivered first, await [`Buffer::connectivity_restored`].
     ///
-    /// The completion waits for the delivering thread: an upload under way is broken off, a sink ends what it has begun.
+    /// The completion waits for the delivering thread: an upload under way is broken off, a sink ends what it has begun. As
+    /// with [`Buffer::connectivity_lost`], whoever waits for a run hears [`RunEnd::Stopped`].
     ///
     /// # Errors
     /// The completion's: what kept entries that the disk did not take before from being written now. They are lost.
@@ -254,13 +262,18 @@ impl<T> Buffer<T> {
 impl<T: Serialize> Buffer<T> {
     /// Writes one item and returns its seq. Needs no connection and no runtime; never waits for the network.
     ///
+    /// What the upload gets is equal to the item to the last bit of each number, if `T` reads back what it writes. JSON has
+    /// no NaN and no infinity: an item with one in it, at any depth, is refused here. `None` inside of `Some`, and `Some(())`,
+    /// become `null` and read back as `None`.
+    ///
     /// On disk the item is durable when this returns; threads that write at the same time share one flush. At capacity
     /// the oldest entry gives way. While the disk fails under [`OnDiskFailure::KeepInMemory`] the seq is the one that the
     /// item gets unless another process appends first.
     ///
     /// # Errors
-    /// The item comes back with the reason: [`Error::Closed`]; [`Error::Invalid`] if it cannot be serialised or is too large
-    /// (64 MiB, or half the journal); I/O errors, and after a failed flush [`Error::Latched`]; [`Error::Full`] where the
+    /// The item comes back with the reason: [`Error::Closed`]; [`Error::NotFinite`], which names the field;
+    /// [`Error::Invalid`] if it cannot be serialised, is nested more than 126 levels deep, or is too large (64 MiB, or half the
+    /// journal); I/O errors, and after a failed flush [`Error::Latched`]; [`Error::Full`] where the
     /// journal was set up not to drop entries.
     pub fn write(&self, item: T) -> std::result::Result<Seq, WriteError<T>> {
         let written = with_payload(&item, |payload| self.shared.intake.write(payload));

@@ -98,6 +98,8 @@ fn keys_that_are_numbers_reach_the_upload() {
     assert_eq!(uploaded(vec![wide.clone()]), [wide]);
     let letters = BTreeMap::from([('"', true), ('é', false), ('\u{0}', true)]);
     assert_eq!(uploaded(vec![letters.clone()]), [letters]);
+    let both = BTreeMap::from([(true, 1.5), (false, -0.0)]);
+    assert_eq!(uploaded(vec![both.clone()]), [both]);
 }
 
 #[test]
@@ -193,6 +195,7 @@ fn what_is_null_by_right_and_every_finite_number_is_taken() {
     };
     assert_eq!(uploaded(shapes()), shapes());
     assert_eq!(uploaded(vec![(), ()]), [(), ()]);
+    assert_eq!(uploaded(vec![Some(None), Some(Some(1))]), [None, Some(Some(1))], "as documented");
 }
 
 #[test]
