@@ -3,9 +3,6 @@
 use std::sync::atomic::Ordering;
 
 use super::support::*;
-use crate::journal::test_support::block;
-use crate::journal::{Appender, Durability};
-use crate::storage::Open;
 
 #[test]
 fn entries_of_another_buffer_are_delivered_while_this_one_is_online_and_idle() {
@@ -35,20 +32,6 @@ fn to_look_for_what_others_wrote_writes_and_lists_nothing() {
         assert!(!journal.may_have_pending().unwrap());
     }
     assert_eq!(counts(), before);
-}
-
-#[test]
-fn a_look_finds_what_a_writer_left_that_was_killed_before_it_marked_the_end() {
-    let (_, journal) = Faulty::journal();
-    let lock = journal.store().open("append.lock", Open::Write).unwrap();
-    let mut appender = Appender::open(&journal).unwrap();
-    let mut mark = [0; 512];
-    lock.read_at(&mut mark, 0).unwrap();
-    appender.commit(&mut block(["1".to_owned()].into_iter()), Durability::Sync).unwrap();
-    lock.write_at(&mark, 0).unwrap();
-    assert!(journal.may_have_pending().unwrap(), "a mark that is old");
-    lock.set_len(0).unwrap();
-    assert!(journal.may_have_pending().unwrap(), "no mark");
 }
 
 #[test]
