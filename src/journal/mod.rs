@@ -305,7 +305,8 @@ impl Journal {
         let Some(mark) = TailMark::read(&store.open(layout::APPEND_LOCK, Open::Read)?)? else {
             return Ok(true);
         };
-        Ok(mark.next > state.cursor
+        Ok(mark.changing
+            || mark.next > state.cursor
             || state.undecided() > 0
             || store.size(&layout::segment_name(mark.segment))? != mark.end)
     }
