@@ -114,6 +114,17 @@ pub enum Error {
     /// The buffer was closed; it takes no more entries and delivers none.
     #[error("the buffer is closed")]
     Closed,
+    /// An item holds a number that JSON does not have: NaN or an infinity. Nothing was written.
+    #[error("the item holds {value}{}: JSON has neither NaN nor infinity", in_field(field))]
+    NotFinite {
+        /// The number.
+        value: f64,
+        /// The names of the fields that lead to it, with dots between them: `reading.celsius`. Empty where no field does.
+        field: String,
+    },
+    /// The path that was to name the journal's directory is empty. Nothing was touched.
+    #[error("the path of the journal is empty")]
+    EmptyPath,
     /// A value that the caller gave is out of range.
     #[error("{0}")]
     Invalid(String),
@@ -158,6 +169,8 @@ impl Error {
             }
             Self::Latched { .. } => Some("see the first error; start again once the disk is sound".into()),
             Self::Closed => Some("open a buffer again; what it held on disk is still there".into()),
+            Self::NotFinite { .. } => Some("write `None` instead, or leave the item out".into()),
+            Self::EmptyPath => Some("name a directory; `.` is the current one".into()),
             Self::Invalid(_) => None,
         }
     }
@@ -196,6 +209,10 @@ impl Error {
         let path = path.into();
         move |source| Self::Io { action, path, source }
     }
+}
+
+fn in_field(field: &str) -> String {
+    if field.is_empty() { String::new() } else { format!(" in `{field}`") }
 }
 
 fn io_hint(source: &io::Error) -> Option<String> {

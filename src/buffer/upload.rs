@@ -119,6 +119,7 @@ where
             Some(UploadResult::Delivered) => Outcome::Delivered { through: None },
             Some(UploadResult::Later { reason }) => Outcome::Later { reason, retry_after: None },
             Some(UploadResult::Refused { reason }) => Outcome::Refused { status: 0, reason },
+            // Not shown: the run sees that it was stopped.
             None => Outcome::Later { reason: "the upload was broken off".into(), retry_after: None },
         }
     }
@@ -160,6 +161,8 @@ impl<S: Sink> Sink for Unpanicking<S> {
         // What the panic left half done is the sink's own.
         catch_unwind(AssertUnwindSafe(|| self.0.send(batch, attempt))).unwrap_or_else(|panic| {
             let reason = format!("the upload panicked: {}", message_of(&*panic));
+            // Also where the program has stopped the run by then, and its report says no more than that.
+            tracing::error!(reason, "an upload panicked");
             Outcome::Later { reason, retry_after: None }
         })
     }

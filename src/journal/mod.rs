@@ -65,7 +65,6 @@ pub(crate) use self::rejected::RejectedLine;
 pub(crate) use self::repair::repair_in;
 use self::segment_writer::SegmentWriter;
 pub use self::stats::Stats;
-#[cfg(test)]
 pub(crate) use self::tail_mark::TailMark;
 pub use self::verify::{Finding, Verification};
 use crate::error::{Error, Result};
@@ -93,7 +92,7 @@ impl Journal {
     /// Opens a journal for appending, delivering and compacting. Changes nothing yet.
     ///
     /// # Errors
-    /// [`Error::Missing`], [`Error::NotAJournal`], [`Error::NewerFormat`], [`Error::Unsafe`], or I/O.
+    /// [`Error::EmptyPath`], [`Error::Missing`], [`Error::NotAJournal`], [`Error::NewerFormat`], [`Error::Unsafe`], or I/O.
     pub fn open(path: &Path) -> Result<Self> {
         Self::open_as(path, true)
     }
@@ -297,6 +296,21 @@ impl Journal {
         Ok(Seq::new(self.stats()?.next_seq).unwrap_or(Seq::FIRST))
     }
 
+    /// Whether anything is pending, for a look now and then: two small reads and the size of a file; nothing is written or
+    /// listed. It may say yes where there is nothing; a run finds out. It says no only where the tail mark is that of the
+    /// last commit.
+    pub(crate) fn may_have_pending(&self) -> Result<bool> {
+        let store = self.store();
+        let state = CursorFile::open(store, Open::Read)?.load()?;
+        let Some(mark) = TailMark::read(&store.open(layout::APPEND_LOCK, Open::Read)?)? else {
+            return Ok(true);
+        };
+        Ok(mark.changing
+            || mark.next > state.cursor
+            || state.undecided() > 0
+            || store.size(&layout::segment_name(mark.segment))? != mark.end)
+    }
+
     /// Entries lost so far: evicted, or refused for good.
     pub(crate) fn lost(&self) -> Result<u64> {
         Ok(CursorFile::open(self.store(), Open::Read)?.load()?.lost())
@@ -327,6 +341,8 @@ impl Journal {
 fn open_error(path: &Path, action: &'static str) -> impl FnOnce(io::Error) -> Error {
     let path = path.to_owned();
     move |error| match error.kind() {
+        // To the system a name of no letters is one that does not exist.
+        io::ErrorKind::NotFound if path.as_os_str().is_empty() => Error::EmptyPath,
         io::ErrorKind::NotFound => Error::Missing { path },
         io::ErrorKind::NotADirectory | io::ErrorKind::AlreadyExists => {
             Error::NotAJournal { path, reason: "it is not a directory".into() }

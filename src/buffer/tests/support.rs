@@ -152,6 +152,7 @@ pub struct Faults {
     pub fail_syncs: AtomicBool,
     pub syncs: AtomicU64,
     pub writes: AtomicU64,
+    pub lists: AtomicU64,
 }
 
 impl Faulty {
@@ -190,6 +191,7 @@ impl Storage for Faulty {
     }
 
     fn list(&self) -> io::Result<Vec<String>> {
+        self.faults.lists.fetch_add(1, Ordering::SeqCst);
         self.memory.list()
     }
 
