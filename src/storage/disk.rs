@@ -48,7 +48,16 @@ fn sync_parent(path: &Path) -> io::Result<()> {
         Some(parent) if !parent.as_os_str().is_empty() => parent,
         _ => Path::new("."),
     };
-    File::open(parent)?.sync_all()
+    sync_directory(&File::open(parent)?)
+}
+
+/// fsync(2) of a directory, and then the questions whether the file system still works: see [`StorageFile::sync_data`].
+/// A directory takes no write and no read, so it is synced once more, which ext4 refuses once it has given up, and looked
+/// at, which XFS refuses: XFS answers 0 to every fsync of a directory, also long after it was shut down.
+fn sync_directory(directory: impl AsFd) -> io::Result<()> {
+    rustix::fs::fsync(&directory)?;
+    rustix::fs::fsync(&directory)?;
+    Ok(rustix::fs::fstat(&directory).map(drop)?)
 }
 
 impl Storage for Disk {
@@ -97,7 +106,7 @@ impl Storage for Disk {
     }
 
     fn sync_names(&self) -> io::Result<()> {
-        Ok(rustix::fs::fsync(&self.directory)?)
+        sync_directory(&self.directory)
     }
 
     fn boot_id(&self) -> Option<String> {
@@ -139,12 +148,14 @@ impl StorageFile for File {
         Self::set_len(self, length)
     }
 
-    /// fdatasync(2), and then a write of nothing, which changes nothing but may fail (write(2)). It must not: a file system
-    /// that gives up while it syncs (ext4 whose journal is aborted, or that is shut down) can say that the sync worked
-    /// though its transaction was dropped. It gives up before it drops anything, and refuses every write from then on.
+    /// fdatasync(2), and then a write and a read of nothing, which change nothing but may fail (write(2), read(2)). They must
+    /// not: a file system that gives up while it syncs can say that the sync worked though it dropped what it should have
+    /// written. It gives up before it drops anything. From then on ext4 (its journal is aborted, or it is shut down) refuses
+    /// every write; XFS takes a write of nothing, but refuses every read.
     fn sync_data(&self) -> io::Result<()> {
         Self::sync_data(self)?;
-        FileExt::write_at(self, &[], 0).map(drop)
+        FileExt::write_at(self, &[], 0)?;
+        FileExt::read_at(self, &mut [], 0).map(drop)
     }
 
     fn lock(&self) -> io::Result<()> {
@@ -200,11 +211,12 @@ mod tests {
     }
 
     #[test]
-    fn a_sync_counts_only_where_a_write_is_still_taken() {
+    fn a_sync_counts_only_where_a_write_and_a_read_are_still_taken() {
         let path = tempfile::NamedTempFile::new().unwrap();
-        let refused = File::open(&path).unwrap();
-        assert!(refused.sync_data().is_ok(), "the system itself sees nothing wrong");
-        let file: Box<dyn StorageFile> = Box::new(refused);
-        assert!(file.sync_data().is_err());
+        for refused in [File::open(&path).unwrap(), File::options().write(true).open(&path).unwrap()] {
+            assert!(refused.sync_data().is_ok(), "the system itself sees nothing wrong");
+            let file: Box<dyn StorageFile> = Box::new(refused);
+            assert!(file.sync_data().is_err());
+        }
     }
 }

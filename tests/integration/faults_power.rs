@@ -10,6 +10,8 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::thread;
 use std::time::Duration;
 
+use rustix::process::Signal;
+
 use crate::harness::{Receiver, Sandbox, demand, demand_root, lines, random, records, tally, until};
 
 fn cuts() -> usize {
@@ -169,6 +171,35 @@ fn deliver_under_a_cut(
         thread::sleep(Duration::from_millis(20));
         (receiver.request_count() == seen && seen >= before).then_some(())
     });
+}
+
+/// The file system gives up between a rename and the sync of its directory: whoever asked for that sync is not told that it
+/// worked, since the name is not on the disk.
+fn no_name_is_called_durable_that_is_not(kind: &str) {
+    let sandbox = Sandbox::new();
+    let mut volume = Volume::new(&sandbox, kind);
+    let journal = volume.journal();
+    let (mut init, program) = sandbox.stopped_after("renameat", &["init", "-j", &journal.to_string_lossy()]);
+    volume.cut_off();
+    rustix::process::kill_process(program, Signal::CONT).unwrap();
+    init.close_stdin();
+    let output = init.wait();
+    volume.unmount();
+    volume.mount();
+    if !journal.join("journal.json").exists() {
+        output.exits(1).says("sync");
+    }
+    volume.unmount();
+}
+
+#[test]
+fn on_ext4_no_name_is_called_durable_when_the_file_system_gives_up() {
+    no_name_is_called_durable_that_is_not("ext4");
+}
+
+#[test]
+fn on_xfs_no_name_is_called_durable_when_the_file_system_gives_up() {
+    no_name_is_called_durable_that_is_not("xfs");
 }
 
 #[test]
