@@ -2,7 +2,7 @@
 
 use super::layout;
 use super::tail::{Tail, write_again};
-use super::tail_mark::TailMark;
+use super::tail_mark::{ConfigSeen, TailMark};
 use crate::error::Result;
 use crate::record::Block;
 use crate::storage::{File, Open, Store};
@@ -33,7 +33,8 @@ impl SegmentWriter {
             durable_next: tail.durable_next,
             syncs,
             bytes_written,
-            cuts: last.map_or(0, |mark| mark.cuts),
+            cuts: last.as_ref().map_or(0, |mark| mark.cuts),
+            config: ConfigSeen::now(store, last.and_then(|mark| mark.config)),
         };
         let own_from = tail.end;
         Ok(Self { file: tail.file, mark, joinable: tail.joinable, own_from })

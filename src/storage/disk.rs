@@ -8,7 +8,7 @@ use std::path::Path;
 
 use rustix::fs::{AtFlags, Mode, OFlags, StatxFlags};
 
-use super::{FileId, Open, Storage, StorageFile, UnsafeFile};
+use super::{FileId, Identity, Open, Storage, StorageFile, UnsafeFile};
 
 const DIRECTORY_MODE: Mode = Mode::RWXU;
 const FILE_MODE: Mode = Mode::RUSR.union(Mode::WUSR);
@@ -116,6 +116,34 @@ impl Storage for Disk {
     }
 }
 
+/// What a file system keeps from one mount to the next, by its magic number (statfs(2)).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Kept {
+    /// Inode numbers and birth times.
+    inodes: bool,
+    /// Both times of change, to the last digit that it shows.
+    times: bool,
+    /// Its own number (`f_fsid`): made from its UUID, and on btrfs from the subvolume too. Elsewhere it follows the device's
+    /// number, which may be another one after a boot.
+    volume: bool,
+}
+
+impl Kept {
+    fn by(magic: u64) -> Self {
+        let (inodes, times, volume) = match magic {
+            // ext2, ext3, ext4; btrfs.
+            0xEF53 | 0x9123_683E => (true, true, true),
+            // XFS; f2fs; tmpfs, which has no next mount.
+            0x5846_5342 | 0xF2F5_2010 | 0x0102_1994 => (true, true, false),
+            // FAT, exFAT and FUSE number files as they meet them, and cut times off when they write them.
+            0x4D44 | 0x2011_BAB0 | 0x6573_5546 => (false, false, false),
+            // Nothing is known against its inode numbers.
+            _ => (true, false, false),
+        };
+        Self { inodes, times, volume }
+    }
+}
+
 /// A regular file with one name, and for a writer: its own.
 fn check(file: &File, writer: bool) -> io::Result<()> {
     let metadata = file.metadata()?;
@@ -158,6 +186,11 @@ impl StorageFile for File {
         FileExt::read_at(self, &mut [], 0).map(drop)
     }
 
+    fn sync_all(&self) -> io::Result<()> {
+        Self::sync_all(self)?;
+        FileExt::read_at(self, &mut [], 0).map(drop)
+    }
+
     fn lock(&self) -> io::Result<()> {
         loop {
             match Self::lock(self) {
@@ -192,6 +225,18 @@ impl StorageFile for File {
             // A kernel or a sandbox without statx(2).
             Err(_) => Ok(FileId { inode: self.metadata()?.ino(), born_ns: 0 }),
         }
+    }
+
+    fn identity(&self) -> io::Result<Identity> {
+        let kept = Kept::by(rustix::fs::fstatfs(self)?.f_type as u64);
+        let metadata = self.metadata()?;
+        let time = |seconds: i64, ns: i64| seconds.saturating_mul(1_000_000_000).saturating_add(ns);
+        Ok(Identity {
+            file: kept.inodes.then(|| StorageFile::id(self)).transpose()?,
+            volume: kept.volume.then(|| rustix::fs::fstatvfs(self).map(|found| found.f_fsid)).transpose()?,
+            changed_ns: kept.times.then(|| time(metadata.ctime(), metadata.ctime_nsec())),
+            modified_ns: kept.times.then(|| time(metadata.mtime(), metadata.mtime_nsec())),
+        })
     }
 }
 

@@ -3,6 +3,7 @@
 //!
 //! Needs root. `EDGESYNC_TEST_CUTS` says how often each (10 times).
 
+use std::collections::HashMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -23,7 +24,7 @@ fn cuts() -> usize {
 static ONE_AT_A_TIME: Mutex<()> = Mutex::new(());
 
 /// A file system of its own, in a file.
-struct Volume {
+pub struct Volume {
     image: PathBuf,
     place: PathBuf,
     mounted: bool,
@@ -31,10 +32,11 @@ struct Volume {
 }
 
 impl Volume {
-    fn new(sandbox: &Sandbox, kind: &str) -> Self {
+    pub fn new(sandbox: &Sandbox, kind: &str) -> Self {
         demand_root("mounting a file system");
         demand("xfs_io", "xfsprogs");
-        demand(&format!("mkfs.{kind}"), if kind == "xfs" { "xfsprogs" } else { "e2fsprogs" });
+        let packages = HashMap::from([("xfs", "xfsprogs"), ("ext4", "e2fsprogs"), ("btrfs", "btrfs-progs")]);
+        demand(&format!("mkfs.{kind}"), packages[kind]);
         let turn = ONE_AT_A_TIME.lock().unwrap_or_else(PoisonError::into_inner);
         let (image, place) = (sandbox.path("image"), sandbox.path("volume"));
         let file = fs::File::create(&image).unwrap();
@@ -47,7 +49,7 @@ impl Volume {
         volume
     }
 
-    fn mount(&mut self) {
+    pub fn mount(&mut self) {
         run(Command::new("mount").args(["-o", "loop"]).arg(&self.image).arg(&self.place));
         self.mounted = true;
     }
@@ -57,12 +59,12 @@ impl Volume {
         run(Command::new("xfs_io").args(["-F", "-x", "-c", "shutdown"]).arg(&self.place));
     }
 
-    fn unmount(&mut self) {
+    pub fn unmount(&mut self) {
         run(Command::new("umount").arg(&self.place));
         self.mounted = false;
     }
 
-    fn journal(&self) -> PathBuf {
+    pub fn journal(&self) -> PathBuf {
         self.place.join("cam.journal")
     }
 }
@@ -77,7 +79,7 @@ impl Drop for Volume {
 }
 
 #[track_caller]
-fn run(command: &mut Command) {
+pub fn run(command: &mut Command) {
     let output = command.output().unwrap_or_else(|error| panic!("{command:?}: {error}"));
     assert!(output.status.success(), "{command:?}: {}", String::from_utf8_lossy(&output.stderr));
 }
