@@ -8,7 +8,9 @@ use std::path::Path;
 
 use rustix::fs::{AtFlags, Mode, OFlags, StatxFlags};
 
-use super::{FileId, Identity, Open, Storage, StorageFile, UnsafeFile};
+use super::{
+    FileId, Identity, OTHERS_MAY_WRITE, OTHERS_MAY_WRITE_HERE, Open, Storage, StorageFile, UnsafeFile,
+};
 
 const DIRECTORY_MODE: Mode = Mode::RWXU;
 const FILE_MODE: Mode = Mode::RUSR.union(Mode::WUSR);
@@ -17,18 +19,30 @@ const FILE_MODE: Mode = Mode::RUSR.union(Mode::WUSR);
 #[derive(Debug)]
 pub(crate) struct Disk {
     directory: OwnedFd,
+    /// Opened by a writer: then nothing in it counts that others could have put there.
+    writer: bool,
 }
 
+/// Others: whoever is in the group, and everyone.
+const WRITABLE_BY_OTHERS: u32 = 0o022;
+
 impl Disk {
-    /// Opens an existing directory; for a writer it must be its own.
+    /// Opens an existing directory; for a writer it must be its own or root's, and no one else may write to it: what is in it
+    /// decides where entries go and what is run.
     pub fn open(path: &Path, writer: bool) -> io::Result<Self> {
         let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
         let directory = rustix::fs::open(path, flags, Mode::empty())?;
-        let owner = rustix::fs::fstat(&directory)?.st_uid;
-        if writer && owner != rustix::process::geteuid().as_raw() {
-            return Err(io::Error::other(UnsafeFile("the directory belongs to another user")));
-        }
-        Ok(Self { directory })
+        let found = rustix::fs::fstat(&directory)?;
+        let reason = if !writer {
+            None
+        } else if !is_trusted(found.st_uid) {
+            Some("the directory belongs to another user")
+        } else if found.st_mode & WRITABLE_BY_OTHERS != 0 {
+            Some(OTHERS_MAY_WRITE_HERE)
+        } else {
+            None
+        };
+        reason.map_or(Ok(Self { directory, writer }), |reason| Err(io::Error::other(UnsafeFile(reason))))
     }
 
     /// Makes a directory that only its owner can enter, whatever the umask says, and opens it.
@@ -76,7 +90,7 @@ impl Storage for Disk {
             rustix::io::Errno::ISDIR => io::Error::other(UnsafeFile("it is a directory")),
             errno => errno.into(),
         })?);
-        check(&file, how != Open::Read)?;
+        check(&file, how != Open::Read, self.writer)?;
         Ok(Box::new(file))
     }
 
@@ -144,15 +158,25 @@ impl Kept {
     }
 }
 
-/// A regular file with one name, and for a writer: its own.
-fn check(file: &File, writer: bool) -> io::Result<()> {
+/// The caller, or root, who could do anything in any case.
+fn is_trusted(owner: u32) -> bool {
+    owner == 0 || owner == rustix::process::geteuid().as_raw()
+}
+
+/// A regular file with one name; its own if it is to be written to; and for a writer, even if it only reads it, not another
+/// user's and not writable by others.
+fn check(file: &File, to_write: bool, writer: bool) -> io::Result<()> {
     let metadata = file.metadata()?;
     let reason = if !metadata.is_file() {
         "it is not a regular file"
     } else if metadata.nlink() > 1 {
         "it is a hard link: the same file has another name"
-    } else if writer && metadata.uid() != rustix::process::geteuid().as_raw() {
+    } else if (to_write && metadata.uid() != rustix::process::geteuid().as_raw())
+        || (writer && !is_trusted(metadata.uid()))
+    {
         "it belongs to another user"
+    } else if writer && metadata.mode() & WRITABLE_BY_OTHERS != 0 {
+        OTHERS_MAY_WRITE
     } else {
         return Ok(());
     };
@@ -251,7 +275,7 @@ mod tests {
         assert!(FileExt::write_at(&unsyncable, &[], 0).is_ok());
         let file: Box<dyn StorageFile> = Box::new(unsyncable.try_clone().unwrap());
         assert!(file.sync_data().is_err());
-        assert!(Disk { directory: unsyncable.into() }.sync_names().is_err());
+        assert!(Disk { directory: unsyncable.into(), writer: true }.sync_names().is_err());
         assert!(sync_parent(Path::new("/proc/journal")).is_err());
     }
 

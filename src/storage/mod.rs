@@ -115,6 +115,11 @@ pub(crate) trait StorageFile: Send + Sync {
     fn identity(&self) -> io::Result<Identity>;
 }
 
+/// Why a writer does not use a file, or a directory, that more than its owner can write to. Whoever can write to a journal decides
+/// what its writers run as an alert.
+pub(crate) const OTHERS_MAY_WRITE: &str = "others than its owner may write to it";
+pub(crate) const OTHERS_MAY_WRITE_HERE: &str = "others than its owner may write to the directory";
+
 /// Inside an [`io::Error`]: a file that must not be used. The text says why.
 #[derive(Debug, thiserror::Error)]
 #[error("{0}")]

@@ -181,8 +181,14 @@ fn a_backup_that_cp_puts_back_in_place_is_renewed_and_nothing_is_lost_or_doubled
 fn a_backup_that_rsync_puts_back_is_renewed_and_nothing_is_lost_or_doubled() {
     demand("rsync", "rsync");
     a_restore(r#"rsync -a --modify-window=-1 "$J/" "$B/""#, r#"rsync -a --modify-window=-1 "$B/" "$J/""#);
-    a_restore(r#"rsync -a --modify-window=-1 "$J/" "$B/""#, r#"rsync -a --modify-window=-1 --delete --checksum "$B/" "$J/""#);
-    a_restore(r#"rsync -a --modify-window=-1 "$J/" "$B/""#, r#"rsync -a --modify-window=-1 --inplace "$B/" "$J/""#);
+    a_restore(
+        r#"rsync -a --modify-window=-1 "$J/" "$B/""#,
+        r#"rsync -a --modify-window=-1 --delete --checksum "$B/" "$J/""#,
+    );
+    a_restore(
+        r#"rsync -a --modify-window=-1 "$J/" "$B/""#,
+        r#"rsync -a --modify-window=-1 --inplace "$B/" "$J/""#,
+    );
     a_restore(r#"rsync -r "$J/" "$B/""#, r#"rsync -r --modify-window=-1 "$B/" "$J/""#);
 }
 
