@@ -72,6 +72,19 @@ struct Inode {
     durable_times: Times,
 }
 
+/// How a backup comes back.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Restore {
+    /// Each file is written over, and gets the time that it had: `cp -a`.
+    InPlace,
+    /// The same without the times: `cp -r`.
+    InPlaceUntimed,
+    /// Each file that has another time than its backup is replaced by a new one: `rsync -a`.
+    Replaced,
+    /// All files are new ones: a copy somewhere else.
+    Copied,
+}
+
 /// A directory.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct World {
@@ -230,6 +243,35 @@ impl World {
             {
                 *op = Pending::Extend { inode: file, length: *offset + bytes.len() };
             }
+        }
+    }
+
+    /// A person puts back what was there in `backup`, while no process runs, and syncs all of it.
+    pub fn restore(&mut self, backup: &Self, how: Restore) {
+        let mut names = BTreeMap::new();
+        for (name, old) in &backup.names {
+            let (bytes, modified) = (Arc::clone(&backup.inodes[old].live), backup.times(*old).modified);
+            let there = self.inode(name).filter(|_| how != Restore::Copied);
+            let unchanged = there.is_some_and(|inode| self.times(inode).modified == modified);
+            let inode = match there {
+                Some(inode) if how != Restore::Replaced || unchanged => inode,
+                _ => self.create(name),
+            };
+            names.insert(name.clone(), inode);
+            if how == Restore::Replaced && unchanged {
+                continue;
+            }
+            let now = self.tick();
+            let keeps_times = matches!(how, Restore::InPlace | Restore::Replaced);
+            let times = Times { changed: now, modified: if keeps_times { modified } else { now } };
+            let file = Inode { live: Arc::clone(&bytes), durable: bytes, times, durable_times: times };
+            self.inodes.insert(inode, file);
+        }
+        self.pending.clear();
+        (self.names, self.durable_names) = (names.clone(), names);
+        for file in self.inodes.values_mut() {
+            file.durable = Arc::clone(&file.live);
+            file.durable_times = file.times;
         }
     }
 
