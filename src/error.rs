@@ -7,6 +7,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use crate::record::Seq;
+use crate::storage::{OTHERS_MAY_WRITE, OTHERS_MAY_WRITE_HERE};
 
 /// Why a directory with a file in it that is not ours is not taken for a journal: it may be the one that matters.
 pub(crate) const FOREIGN_FILE: &str = "it is none of a journal's files";
@@ -161,6 +162,15 @@ impl Error {
             Self::MissingSegment { .. } => Some(
                 "put the missing file back, or `edgesync verify --repair` to go on without it; nothing was changed"
                     .into(),
+            ),
+            Self::Unsafe { path, reason } if [OTHERS_MAY_WRITE, OTHERS_MAY_WRITE_HERE].contains(&&**reason) => {
+                Some(format!(
+                    "look into it, then: chmod go-w '{}'; what only looks (stats, cat, verify) still works",
+                    path.display()
+                ))
+            }
+            Self::Unsafe { reason, .. } if reason.contains("another user") => Some(
+                "run edgesync as the journal's owner; what only looks (stats, cat, verify) still works".into(),
             ),
             Self::Unsafe { .. } => Some("move it away, or run edgesync as the journal's owner".into()),
             Self::Busy { .. } => Some("try again when it has finished".into()),

@@ -15,7 +15,7 @@ use uuid::Uuid;
 
 use super::completion::block_on;
 use crate::record::{Seq, decode};
-use crate::sink::{Batch, BodyFormat, Outcome, Sink};
+use crate::sink::{Batch, BodyFormat, FormerJournal, Outcome, Sink};
 use crate::stop::Stop;
 
 /// A run of consecutive entries to be sent together: `items[i]` is entry *first + i*.
@@ -32,6 +32,8 @@ pub struct UploadBatch<T> {
     pub previous: Option<Seq>,
     /// The journal's id.
     pub journal: Uuid,
+    /// What the journal was before it got this id; only until a batch was accepted under it.
+    pub former: Option<FormerJournal>,
     /// The key under which a receiver can recognise a repetition: `<journal id>:<first>-<last>`.
     pub idempotency_key: String,
 }
@@ -111,6 +113,7 @@ where
             last: batch.last,
             previous: batch.previous,
             journal: batch.journal,
+            former: batch.former,
             idempotency_key: batch.idempotency_key(),
         };
         let stop = self.stop.lock().unwrap_or_else(PoisonError::into_inner).clone();

@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::buffer::upload::{CurrentStop, UploadSink};
 use crate::storage::memory::Memory;
-use crate::storage::{FileId, Open, Storage, StorageFile, Store};
+use crate::storage::{FileId, Identity, Open, Storage, StorageFile, Store};
 use crate::{Buffer, BufferOptions, Journal, ReplayReport, Settings, UploadBatch, UploadResult};
 
 /// Long enough for anything that is going to happen.
@@ -235,6 +235,14 @@ impl StorageFile for FaultyFile {
 
     fn set_len(&self, length: u64) -> io::Result<()> {
         self.file.set_len(length)
+    }
+
+    fn sync_all(&self) -> io::Result<()> {
+        self.sync_data()
+    }
+
+    fn identity(&self) -> io::Result<Identity> {
+        self.file.identity()
     }
 
     fn sync_data(&self) -> io::Result<()> {
