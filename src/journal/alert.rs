@@ -254,6 +254,18 @@ mod tests {
         (fixture, journal, outside)
     }
 
+    /// Asks until the answer is there, for at most 20 seconds.
+    fn until<T>(what: &str, mut question: impl FnMut() -> Option<T>) -> T {
+        let end = Instant::now() + Duration::from_secs(20);
+        loop {
+            if let Some(answer) = question() {
+                return answer;
+            }
+            assert!(Instant::now() < end, "waited in vain for {what}");
+            thread::yield_now();
+        }
+    }
+
     /// Entries that are appended one by one; the appender's handle of the journal is the given one.
     fn lose(journal: &Journal, count: u64) {
         let mut appender = Appender::open(journal).unwrap();
@@ -270,9 +282,7 @@ mod tests {
         append(&journal, 1, 1);
         lose(&journal, 3);
         let log = outside.join("log");
-        while !log.exists() {
-            thread::yield_now();
-        }
+        until("the first alert", || log.exists().then_some(()));
         // As another process does.
         let other = Journal::open(&fixture.path).unwrap();
         lose(&other, 5);
@@ -321,18 +331,15 @@ mod tests {
         let (_fixture, journal, outside) =
             alerting("trap '' TERM; sleep 600 & echo $$ > pid; wait; sleep 600");
         lose(&journal, 2);
-        let pid = loop {
-            match fs::read_to_string(outside.join("pid")) {
-                Ok(pid) if pid.ends_with('\n') => break pid.trim().parse().unwrap(),
-                _ => thread::yield_now(),
-            }
-        };
+        let pid = until("the command", || {
+            let pid = fs::read_to_string(outside.join("pid")).ok()?;
+            pid.ends_with('\n').then(|| pid.trim().parse().unwrap())
+        });
         journal.finish_alerts(&Stop::never(), Duration::ZERO);
         let group = rustix::process::Pid::from_raw(pid).unwrap();
         assert!(!journal.alerts().lock().running);
         // What was killed may have to be reaped by another process yet; then it is a zombie, and soon gone.
-        while rustix::process::test_kill_process_group(group).is_ok() {
-            thread::yield_now();
-        }
+        let gone = || rustix::process::test_kill_process_group(group).is_err().then_some(());
+        until("the whole group to end", gone);
     }
 }

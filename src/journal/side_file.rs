@@ -260,6 +260,7 @@ mod tests {
             kept.push(parse::<Numbered>(&line).unwrap().n);
         }
         assert!(kept.is_sorted() && kept.len() >= 11 && kept.last() == Some(&30), "{kept:?}");
+        assert_eq!(kept.len() as u64 + dropped(&scratch.store, name).unwrap(), 30, "{kept:?}");
     }
 
     /// A side file of two lines, and the file itself.
@@ -304,6 +305,7 @@ mod tests {
     fn a_file_that_is_not_there_has_no_lines() {
         let scratch = Scratch::new();
         assert_eq!(count(&scratch.store, "rejected.jsonl").unwrap(), 0);
+        assert_eq!(dropped(&scratch.store, "rejected.jsonl").unwrap(), 0);
         assert!(SideLines::open(&scratch.store, "rejected.jsonl").unwrap().next().unwrap().is_none());
     }
 }

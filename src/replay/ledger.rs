@@ -39,10 +39,11 @@ impl Ledger {
     /// Takes the right to deliver, and makes durable what has been appended so far.
     pub fn open(journal: &Journal, body: BodyFormat) -> Result<Self> {
         let replay_lock = journal.lock_for_delivery()?;
-        let mut attempts = Attempts::begin(&replay_lock, journal.id());
-        let (until, cursor_file, state) = prepare(journal).inspect_err(|error| {
-            attempts.end(&replay_lock, &Ending { success: false, error: Some(&error.to_string()) });
-        })?;
+        let until = journal.sync()?;
+        let cursor_file = CursorFile::open(journal.store(), Open::Write)?;
+        let state = cursor_file.load()?;
+        // Not before: a journal that is not sound is left as it is.
+        let attempts = Attempts::begin(&replay_lock, journal.id());
         Ok(Self {
             journal: journal.clone(),
             replay_lock,
@@ -231,12 +232,4 @@ impl Ledger {
         self.taken = None;
         Ok(())
     }
-}
-
-/// Makes durable what has been appended so far; where that ends, and the cursor.
-fn prepare(journal: &Journal) -> Result<(Seq, CursorFile, CursorState)> {
-    let until = journal.sync()?;
-    let cursor_file = CursorFile::open(journal.store(), Open::Write)?;
-    let state = cursor_file.load()?;
-    Ok((until, cursor_file, state))
 }
