@@ -206,7 +206,7 @@ impl Link {
             Ok(report) => match &report.end {
                 RunEnd::Drained => {}
                 RunEnd::Stopped => state.dirty = true,
-                RunEnd::Later { reason } => {
+                RunEnd::Later { reason } | RunEnd::Suspicious { reason } => {
                     tracing::warn!(reason, remaining = report.remaining, "the upload failed");
                     self.go_offline(&mut state, job.epoch);
                 }

@@ -9,14 +9,17 @@
 //! | `appender`, `segment_writer`, `room` | writing: commits, rotation, limits |
 //! | `reader` | entries in order, past damage |
 //! | `cursor` | what was dealt with, what is in flight, the counters |
+//! | `attempts` | when a run last tried to deliver, and what came of it |
 //! | `side_file`, `rejected`, `dead_letter`, `damaged` | what could not go the usual way |
-//! | `alert` | telling somebody that entries are being lost |
+//! | `alert`, `alert_command` | the command that runs when entries are being lost |
 //! | `stats`, `compact`, `verify`, `repair` | inspection and upkeep |
 //!
 //! What each operation leaves behind when it is cut off: docs/design.md.
 
 mod alert;
+mod alert_command;
 mod appender;
+mod attempts;
 mod compact;
 mod config;
 mod create;
@@ -51,8 +54,9 @@ use std::time::Duration;
 
 use uuid::Uuid;
 
-pub(crate) use self::alert::Alerts;
+use self::alert::Alerts;
 pub(crate) use self::appender::{Appender, Committed, Durability};
+pub(crate) use self::attempts::{Attempts, Ending};
 pub use self::compact::Compaction;
 pub use self::config::{Config, Limits, Overflow, Settings};
 pub(crate) use self::cursor::{CursorFile, CursorState, InFlight};
@@ -72,6 +76,7 @@ pub(crate) use self::tail_mark::TailMark;
 pub use self::verify::{Finding, Verification};
 use crate::error::{Error, Result};
 use crate::record::Seq;
+use crate::stop::Stop;
 use crate::storage::disk::Disk;
 use crate::storage::{File, Open, Store};
 
@@ -89,6 +94,7 @@ struct Inner {
     config: Config,
     /// What was done when it was found to be a copy.
     renewal: Option<Renewal>,
+    alerts: Alerts,
 }
 
 impl Journal {
@@ -174,7 +180,7 @@ impl Journal {
     }
 
     fn from_parts(store: Store, config: Config) -> Self {
-        Self(Arc::new(Inner { store, config, renewal: None }))
+        Self(Arc::new(Inner { store, config, renewal: None, alerts: Alerts::default() }))
     }
 
     /// A copy, or what came back from a backup, gets an id of its own: what it gives out from now on must not be taken
@@ -183,7 +189,7 @@ impl Journal {
         let lock = store.open(layout::APPEND_LOCK, Open::Create)?;
         let _guard = lock.lock()?;
         let (config, renewal) = origin::settle(&store, &lock)?;
-        Ok(Self(Arc::new(Inner { store, config, renewal })))
+        Ok(Self(Arc::new(Inner { store, config, renewal, alerts: Alerts::default() })))
     }
 
     /// Changes the limits, for all writers, where they differ.
@@ -202,7 +208,8 @@ impl Journal {
         let changed = current.with(settings)?;
         origin::replace(&changed, &store, &lock)?;
         let renewal = renewal.or_else(|| self.0.renewal.clone());
-        Ok(Self(Arc::new(Inner { store, config: changed, renewal })))
+        let alerts = Alerts::default();
+        Ok(Self(Arc::new(Inner { store, config: changed, renewal, alerts })))
     }
 
     /// The journal's directory.
@@ -291,6 +298,23 @@ impl Journal {
     /// I/O errors.
     pub fn dead_letters(&self) -> Result<DeadLetters> {
         DeadLetters::open(self.store())
+    }
+
+    /// Has a failure of the journal's alert command reported to this function, as one line for people; without one it is only a
+    /// `tracing` event. The first function that is given to this handle or a clone of it counts. It is called from a thread
+    /// of its own.
+    pub fn on_alert_failure(&self, report: impl Fn(&str) + Send + Sync + 'static) {
+        self.alerts().on_failure(Box::new(report));
+    }
+
+    /// Waits for an alert command that this handle or a clone of it has started, for `bound` or until `stop` says so; then
+    /// ends it with its process group. To be called before the program ends: otherwise the command goes on without it.
+    pub fn finish_alerts(&self, stop: &Stop, bound: Duration) {
+        self.alerts().finish(stop, bound);
+    }
+
+    pub(crate) fn alerts(&self) -> &Alerts {
+        &self.0.alerts
     }
 
     pub(crate) fn store(&self) -> &Store {

@@ -98,6 +98,14 @@ pub enum Outcome {
         /// How long the receiver asked to wait.
         retry_after: Option<Duration>,
     },
+    /// The same, but the other end is not what it is meant to be (it does not speak TLS, say), so that a person is to look if it
+    /// stays like that: under `-q` this is not silent.
+    Suspicious {
+        /// For people: what is odd, and what to look at.
+        reason: String,
+        /// How long the receiver asked to wait.
+        retry_after: Option<Duration>,
+    },
     /// Sending it again will not help until somebody mends the set-up. Nothing is dead-lettered.
     WrongSetup {
         /// For people: what to mend.

@@ -10,6 +10,7 @@
 
 mod harness;
 
+mod alerts;
 mod append;
 mod append_streams;
 mod bad_input;
@@ -33,6 +34,8 @@ mod limits;
 mod man;
 mod many_at_once;
 mod old_format;
+mod printable;
+mod quiet;
 mod readme;
 mod recovery;
 mod replay;

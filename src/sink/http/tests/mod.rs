@@ -51,10 +51,12 @@ fn delivered() -> Outcome {
     Outcome::Delivered { through: None }
 }
 
-/// The reason of an outcome that is `Later` without a wish for when.
+/// The reason of an outcome that is tried again, without a wish for when.
 fn later(outcome: Outcome) -> String {
     match outcome {
-        Outcome::Later { reason, retry_after: None } => reason,
+        Outcome::Later { reason, retry_after: None } | Outcome::Suspicious { reason, retry_after: None } => {
+            reason
+        }
         other => panic!("not Later: {other:?}"),
     }
 }
