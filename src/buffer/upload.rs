@@ -14,6 +14,7 @@ use tokio::runtime::Handle;
 use uuid::Uuid;
 
 use super::completion::block_on;
+use crate::exec_lock::ExecLock;
 use crate::record::{Seq, decode};
 use crate::sink::{Batch, BodyFormat, Outcome, Sink};
 use crate::stop::Stop;
@@ -162,6 +163,10 @@ impl<S: Sink> Sink for Unpanicking<S> {
             let reason = format!("the upload panicked: {}", message_of(&*panic));
             Outcome::Later { reason, retry_after: None }
         })
+    }
+
+    fn guard(&mut self, lock: ExecLock) {
+        self.0.guard(lock);
     }
 }
 

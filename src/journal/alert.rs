@@ -7,6 +7,7 @@ use std::process::{Child, Command, Stdio};
 
 use super::Journal;
 use super::config::Limits;
+use crate::environment;
 
 /// A command that hangs must not fill the machine with its kind.
 const RUNNING_MAX: usize = 4;
@@ -41,13 +42,12 @@ fn raise(journal: &Journal, command: &str) -> Option<Child> {
     let stats = serde_json::to_vec(&journal.stats().ok()?).ok()?;
     // Our standard output may be a stream of entries.
     let output = std::io::stderr().as_fd().try_clone_to_owned().map_or_else(|_| Stdio::null(), Stdio::from);
-    let mut child = Command::new("sh")
-        .args(["-c", command])
-        .process_group(0)
-        .stdin(Stdio::piped())
-        .stdout(output)
-        .spawn()
-        .ok()?;
+    let mut sh = Command::new("sh");
+    for name in environment::withheld() {
+        sh.env_remove(name);
+    }
+    let mut child =
+        sh.args(["-c", command]).process_group(0).stdin(Stdio::piped()).stdout(output).spawn().ok()?;
     if let Some(mut stdin) = child.stdin.take() {
         // Less than a pipe holds, so this does not wait for the command to read it.
         let _ = stdin.write_all(&stats);

@@ -69,7 +69,9 @@ pub use self::stats::Stats;
 pub(crate) use self::tail_mark::TailMark;
 pub use self::verify::{Finding, Verification};
 use crate::error::{Error, Result};
+use crate::exec_lock::ExecLock;
 use crate::record::Seq;
+use crate::stop::Stop;
 use crate::storage::disk::Disk;
 use crate::storage::{File, Open, Store};
 
@@ -81,7 +83,7 @@ const DELIVERY_PAUSE: Duration = Duration::from_millis(20);
 #[derive(Debug, Clone)]
 pub struct Journal(Arc<Inner>);
 
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 struct Inner {
     store: Store,
     config: Config,
@@ -302,11 +304,24 @@ impl Journal {
         Ok(CursorFile::open(self.store(), Open::Read)?.load()?.lost())
     }
 
+    /// The same journal, for work that somebody may ask to stop: then a wait for another process's lock ends too, at the latest
+    /// 2 s later, with [`Error::Stopped`].
+    pub fn heeding(&self, stop: &Stop) -> Self {
+        Self(Arc::new(Inner { store: self.store().heeding(stop), ..Inner::clone(&self.0) }))
+    }
+
+    /// The lock that a command of a deliverer's holds.
+    pub(crate) fn exec_lock(&self) -> ExecLock {
+        ExecLock::new(self.store(), layout::EXEC_LOCK)
+    }
+
     /// Takes the right to deliver; it lasts as long as the file is open.
     pub(crate) fn lock_for_delivery(&self) -> Result<File> {
         let lock = self.store().open(layout::REPLAY_LOCK, Open::Create)?;
         for _ in 0..DELIVERY_TRIES {
             if lock.try_lock_for_good()? {
+                // Whatever the sink: a command of a run that was killed must not deliver after us.
+                self.exec_lock().clear()?;
                 return Ok(lock);
             }
             // An evicting writer has it for a moment when it settles what a dead deliverer has left.
