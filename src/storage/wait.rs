@@ -39,7 +39,10 @@ pub(super) fn lock(file: &Arc<dyn StorageFile>, stop: &Stop) -> io::Result<bool>
             let _ = waiting.unlock();
         }
     };
-    thread::Builder::new().name("lock".into()).spawn(wait)?;
+    if thread::Builder::new().name("lock".into()).spawn(wait).is_err() {
+        // The system has no thread to give: better a wait that cannot be called off than none.
+        return again(|| file.lock()).map(|()| true);
+    }
     while stop.stopped_at().is_none_or(|since| since.elapsed() < GRACE) {
         match handed_over.recv_timeout(POLL) {
             Ok(locked) => return locked.map(|()| true),
