@@ -100,7 +100,7 @@ impl ExitCode {
             | Error::MissingSegment { .. }
             | Error::CursorBeyondEnd { .. }
             | Error::Unsafe { .. } => Self::Unsound,
-            Error::Busy { .. } => Self::Busy,
+            Error::Busy { .. } | Error::CommandRuns { .. } => Self::Busy,
             Error::Full { .. } => Self::Full,
             _ => Self::Failed,
         }

@@ -113,8 +113,8 @@ const EDGESYNC: PageText = PageText {
         Term("dead-letter.jsonl", "Entries that the sink refused for good, with the reason."),
         Term("damaged.jsonl", "Bytes that failed their checksum."),
         Term(
-            "append.lock, replay.lock, alert.lock",
-            "Locks. They may stay behind; an old one locks nothing.",
+            "append.lock, replay.lock, exec.lock, alert.lock",
+            "Locks of writers, of the deliverer, of its command, and of an alert command. They may stay behind; an old one locks nothing.",
         ),
     ],
     examples: &[
@@ -153,7 +153,7 @@ pub const APPEND: PageText = PageText {
         (
             "SIGNALS",
             &[Text(
-                "On SIGINT, SIGTERM or SIGHUP every whole line that was read is made durable, then append ends. A second signal ends it at once; what was acknowledged is safe. When the reader of --tee goes away, journaling goes on.",
+                "On SIGINT, SIGTERM or SIGHUP every whole line that was read is made durable, then append ends. Another process that holds the journal's lock, or a reader of --tee that does not read, delays that by 2 seconds at most; lines that could not be made durable are named. A second signal ends it at once; what was acknowledged is safe. When the reader of --tee goes away, journaling goes on.",
             )],
         ),
     ],
@@ -252,12 +252,21 @@ pub const REPLAY: PageText = PageText {
                 ),
                 Term("EDGESYNC_ATTEMPT", "1 for the first attempt, 2 for the second, and so on."),
                 Term("EDGESYNC_IDEMPOTENCY_KEY", "The same key, without the quotes."),
+                Text(
+                    "Of the environment of edgesync the command has the rest, without the variables that begin with EDGESYNC_ (several hold secrets); EDGESYNC_JOURNAL it keeps.",
+                ),
+                Text(
+                    "Standard input is a file that is complete before the command starts: the command sees the whole body or nothing. Put cat | before a command that insists on a pipe (Python's asyncio connect_read_pipe does).",
+                ),
+                Text(
+                    "If edgesync is killed with SIGKILL its command goes on, and holds exec.lock: a descriptor above 99 that it and its children inherit. Every replay, also one with --to, then exits with 7 until the command has ended. When --timeout has passed since the command was started, the next replay ends the processes that still hold the lock (SIGTERM, 2 seconds later SIGKILL), and goes on. A process that has become another user cannot be found so: replay stays busy until it ends. Once the command has ended by itself, what it has left running in the background is left alone.",
+                ),
             ],
         ),
         (
             "SIGNALS",
             &[Text(
-                "On SIGINT, SIGTERM or SIGHUP the batch that is under way has about 2 seconds to end; a second signal ends replay at once. Either way the journal is sound, and the next run goes on from there.",
+                "On SIGINT, SIGTERM or SIGHUP the batch that is under way has about 2 seconds to end, and so has a wait for another process's lock; an attempt to connect ends at once; a second signal ends replay at once. Either way the journal is sound, and the next run goes on from there.",
             )],
         ),
     ],

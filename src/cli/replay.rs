@@ -11,7 +11,7 @@ use anyhow::Context as _;
 use clap::parser::ValueSource;
 use clap::{ArgMatches, ValueEnum, ValueHint};
 use edgesync::{
-    BodyFormat, ExecOptions, ExecSink, HttpOptions, HttpSink, OnRefused, Progress, ReplayOptions,
+    BodyFormat, Error, ExecOptions, ExecSink, HttpOptions, HttpSink, OnRefused, Progress, ReplayOptions,
     ReplayReport, Replayer, RunEnd, Sink, Stop,
 };
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
@@ -203,7 +203,7 @@ pub fn run(args: ReplayArgs, global: &GlobalArgs, voice: Voice) -> anyhow::Resul
     let (stopper, stop) = Stop::pair().context("cannot prepare for signals")?;
     let sink = args.sink(&stop)?;
     let journal = journal_path::open(&path, voice)?;
-    let replayer = Replayer::new(&journal, sink, &args.options())?;
+    let replayer = Replayer::new(&journal.heeding(&stop), sink, &args.options())?;
 
     let done = Arc::new(AtomicU64::new(0));
     let done_so_far = Arc::clone(&done);
@@ -230,6 +230,10 @@ pub fn run(args: ReplayArgs, global: &GlobalArgs, voice: Voice) -> anyhow::Resul
         bar.finish_and_clear();
     }
     journal_path::finish_alerts(&journal, &stop);
+    if let Err(error @ Error::Stopped { .. }) = &report {
+        voice.problem(format_args!("{error}; what was delivered last is sent again next time"));
+        return Ok(code_when_cut_short(&done));
+    }
     let tally = Tally::of(report?);
     let code = tally.code();
     match code {
@@ -242,12 +246,15 @@ pub fn run(args: ReplayArgs, global: &GlobalArgs, voice: Voice) -> anyhow::Resul
 
 /// Ends the process in the middle of a request. What is on the disk is as after a crash: the batch is sent again next time.
 fn leave(done: &AtomicU64, voice: Voice) -> ! {
-    let done = done.load(Ordering::Relaxed);
+    let entries = done.load(Ordering::Relaxed);
     voice.problem(format_args!(
-        "stopped while a request was under way; {done} entries done before it; the next run goes on from there"
+        "stopped while a request was under way; {entries} entries done before it; the next run goes on from there"
     ));
-    let code = if done > 0 { ExitCode::Partial } else { ExitCode::NothingDelivered };
-    std::process::exit(code.number().into())
+    std::process::exit(code_when_cut_short(done).number().into())
+}
+
+fn code_when_cut_short(done: &AtomicU64) -> ExitCode {
+    if done.load(Ordering::Relaxed) > 0 { ExitCode::Partial } else { ExitCode::NothingDelivered }
 }
 
 fn draw(bar: &mut Option<ProgressBar>, progress: &Progress) {

@@ -75,6 +75,7 @@ pub use self::stats::Stats;
 pub(crate) use self::tail_mark::TailMark;
 pub use self::verify::{Finding, Verification};
 use crate::error::{Error, Result};
+use crate::exec_lock::ExecLock;
 use crate::record::Seq;
 use crate::stop::Stop;
 use crate::storage::disk::Disk;
@@ -88,13 +89,14 @@ const DELIVERY_PAUSE: Duration = Duration::from_millis(20);
 #[derive(Debug, Clone)]
 pub struct Journal(Arc<Inner>);
 
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 struct Inner {
     store: Store,
     config: Config,
     /// What was done when it was found to be a copy.
     renewal: Option<Renewal>,
-    alerts: Alerts,
+    /// One for all clones: an alert must be waited for wherever it was raised.
+    alerts: Arc<Alerts>,
 }
 
 impl Journal {
@@ -180,7 +182,7 @@ impl Journal {
     }
 
     fn from_parts(store: Store, config: Config) -> Self {
-        Self(Arc::new(Inner { store, config, renewal: None, alerts: Alerts::default() }))
+        Self(Arc::new(Inner { store, config, renewal: None, alerts: Arc::default() }))
     }
 
     /// A copy, or what came back from a backup, gets an id of its own: what it gives out from now on must not be taken
@@ -189,7 +191,7 @@ impl Journal {
         let lock = store.open(layout::APPEND_LOCK, Open::Create)?;
         let _guard = lock.lock()?;
         let (config, renewal) = origin::settle(&store, &lock)?;
-        Ok(Self(Arc::new(Inner { store, config, renewal, alerts: Alerts::default() })))
+        Ok(Self(Arc::new(Inner { store, config, renewal, alerts: Arc::default() })))
     }
 
     /// Changes the limits, for all writers, where they differ.
@@ -208,7 +210,7 @@ impl Journal {
         let changed = current.with(settings)?;
         origin::replace(&changed, &store, &lock)?;
         let renewal = renewal.or_else(|| self.0.renewal.clone());
-        let alerts = Alerts::default();
+        let alerts = Arc::clone(&self.0.alerts);
         Ok(Self(Arc::new(Inner { store, config: changed, renewal, alerts })))
     }
 
@@ -346,11 +348,24 @@ impl Journal {
         Ok(CursorFile::open(self.store(), Open::Read)?.load()?.lost())
     }
 
+    /// The same journal, for work that somebody may ask to stop: then a wait for another process's lock ends too, at the latest
+    /// 2 s later, with [`Error::Stopped`].
+    pub fn heeding(&self, stop: &Stop) -> Self {
+        Self(Arc::new(Inner { store: self.store().heeding(stop), ..Inner::clone(&self.0) }))
+    }
+
+    /// The lock that a command of a deliverer's holds.
+    pub(crate) fn exec_lock(&self) -> ExecLock {
+        ExecLock::new(self.store(), layout::EXEC_LOCK)
+    }
+
     /// Takes the right to deliver; it lasts as long as the file is open.
     pub(crate) fn lock_for_delivery(&self) -> Result<File> {
         let lock = self.store().open(layout::REPLAY_LOCK, Open::Create)?;
         for _ in 0..DELIVERY_TRIES {
             if lock.try_lock_for_good()? {
+                // Whatever the sink: a command of a run that was killed must not deliver after us.
+                self.exec_lock().clear()?;
                 return Ok(lock);
             }
             // An evicting writer has it for a moment when it settles what a dead deliverer has left.

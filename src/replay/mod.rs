@@ -172,8 +172,8 @@ impl<S: Sink> Replayer<S> {
     /// Takes the right to deliver, and makes durable what has been appended so far.
     ///
     /// # Errors
-    /// [`Error::Busy`] if another process delivers; [`Error::Invalid`] for a batch size of 0; I/O errors.
-    pub fn new(journal: &Journal, sink: S, options: &ReplayOptions) -> Result<Self> {
+    /// [`Error::Busy`] if another process delivers, [`Error::CommandRuns`] if what one has left still may; [`Error::Invalid`] for a batch size of 0; I/O errors.
+    pub fn new(journal: &Journal, mut sink: S, options: &ReplayOptions) -> Result<Self> {
         if options.batch_size == 0 || options.batch_bytes == 0 {
             return Err(Error::Invalid("a batch has at least one entry and one byte".into()));
         }
@@ -183,6 +183,7 @@ impl<S: Sink> Replayer<S> {
         let batcher = Batcher::open(journal.store(), ledger.state().cursor, ledger.until(), limits)?;
         let backoff = Backoff { base: options.backoff, max: options.backoff_max };
         let (retries, on_refused) = (options.retries, options.on_refused);
+        sink.guard(journal.exec_lock());
         Ok(Self { ledger, batcher, sink, retries, backoff, on_refused })
     }
 

@@ -5,8 +5,10 @@ use std::sync::{Arc, Mutex};
 use std::time::Instant;
 
 use super::*;
+use crate::exec_lock::ExecLock;
 use crate::journal::test_support::{Fixture, append};
-use crate::journal::{CursorFile, CursorState, Settings};
+use crate::journal::{CursorFile, CursorState, InFlight, Settings};
+use crate::record::Seq;
 use crate::sink::{Batch, Outcome};
 use crate::storage::Open;
 
@@ -285,6 +287,56 @@ fn a_second_replayer_is_told_that_it_is_busy() {
     assert!(matches!(second.err().unwrap(), Error::Busy { .. }));
     drop(held);
     assert_eq!(run(&journal, &Script::accepting(), &options(10)).delivered, 3);
+}
+
+#[test]
+fn nothing_is_delivered_while_a_command_of_another_run_may_still_deliver() {
+    let (_fixture, journal) = journal(3);
+    let orphan = journal.exec_lock().take(Duration::from_secs(600)).unwrap().unwrap();
+    let script = Script::accepting();
+    let second = Replayer::new(&journal, script.clone(), &options(10));
+    assert!(matches!(second.err().unwrap(), Error::CommandRuns { left: Some(_), .. }));
+    assert!(matches!(Journal::repair(journal.path(), &mut |_| ()), Err(Error::CommandRuns { .. })));
+    drop(orphan);
+    assert_eq!(run(&journal, &script, &options(10)).delivered, 3);
+}
+
+#[test]
+fn what_a_command_of_another_run_may_still_deliver_is_not_counted_as_evicted() {
+    let settings = Settings { max_entries: Some(4), ..Settings::default() };
+    let (_fixture, journal) = Fixture::new(&settings);
+    append(&journal, 1, 3);
+    // A run was killed with a batch on the link, which its command has.
+    let batch = InFlight { first: Seq::FIRST, last: Seq::FIRST.plus(2), body: BodyFormat::Ndjson };
+    let cursor = CursorFile::open(journal.store(), Open::Write).unwrap();
+    cursor.update(|state| state.begin(batch)).unwrap();
+    let orphan = journal.exec_lock().take(Duration::from_secs(600)).unwrap().unwrap();
+    append(&journal, 4, 4);
+    let stats = journal.stats().unwrap();
+    assert_eq!((stats.evicted, stats.pending), (0, 7));
+    drop(orphan);
+    append(&journal, 8, 1);
+    let stats = journal.stats().unwrap();
+    assert_eq!((stats.evicted, stats.pending), (4, 4));
+}
+
+#[test]
+fn a_sink_is_given_the_lock_that_its_commands_are_to_hold() {
+    struct Guarded(Arc<Mutex<Vec<String>>>);
+    impl Sink for Guarded {
+        fn send(&mut self, _: &Batch, _: u32) -> Outcome {
+            TAKEN
+        }
+        fn guard(&mut self, lock: ExecLock) {
+            self.0.lock().unwrap().push(format!("{lock:?}"));
+        }
+    }
+    let (_fixture, journal) = journal(3);
+    let given = Arc::default();
+    let sink: Box<dyn Sink> = Box::new(Guarded(Arc::clone(&given)));
+    Replayer::new(&journal, sink, &options(10)).unwrap().run(&Stop::never(), &mut |_| ()).unwrap();
+    let given = given.lock().unwrap();
+    assert!(given.len() == 1 && given[0].contains("exec.lock"), "{given:?}");
 }
 
 #[test]

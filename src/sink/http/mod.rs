@@ -62,8 +62,8 @@ pub struct HttpOptions {
     /// A PEM file of certificate authorities to trust *instead of* the bundled ones, as with curl's `--cacert`: who names
     /// their own authority does not want a hundred others to vouch for the receiver as well.
     pub ca_cert: Option<PathBuf>,
-    /// Cuts a request short: once somebody asks to stop, 2 s are left to send it and to get the answer. Resolving the name
-    /// and connecting are bounded by the time-out alone.
+    /// Cuts a request short: once somebody asks to stop, 2 s are left to send it and to get the answer; an attempt to connect
+    /// ends at once.
     pub stop: Stop,
 }
 

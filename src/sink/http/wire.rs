@@ -11,10 +11,12 @@
 
 use std::io::{self, ErrorKind, Read, Write};
 use std::net::{SocketAddr, TcpStream};
+use std::sync::mpsc::{RecvTimeoutError, sync_channel};
 use std::time::{Duration, Instant};
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
-use rustix::io::Errno;
+use rustix::io::{Errno, retry_on_intr};
+use rustix::net::RecvFlags;
 use ureq::config::Config;
 use ureq::http::Uri;
 use ureq::unversioned::resolver::{DefaultResolver, ResolvedSocketAddrs, Resolver};
@@ -28,6 +30,9 @@ use crate::stop::Stop;
 
 /// How long a request may still take once somebody has asked to stop: most are answered by then, and need no repetition.
 const STOP_GRACE: Duration = Duration::from_secs(2);
+
+/// How often it is looked, during an attempt to connect, whether somebody has asked.
+const STOP_POLL: Duration = Duration::from_millis(20);
 
 /// An address gets this long at least, however many there are.
 const CONNECT_TIMEOUT_MIN: Duration = Duration::from_millis(100);
@@ -77,7 +82,7 @@ impl<In: Transport> Connector<In> for WireConnector {
         if let Some(tunnel) = chained {
             return Ok(Some(Either::A(tunnel)));
         }
-        let stream = connect(details)?;
+        let stream = connect_unless_stopped(details, &self.stop)?;
         stream.set_nodelay(true)?;
         stream.set_nonblocking(true)?;
         let config = details.config;
@@ -94,12 +99,32 @@ impl Resolver for Unresolved {
     }
 }
 
+/// Resolves the name and connects, on a thread that is left behind if somebody asks to stop: neither can be called off, and
+/// nothing has been sent yet that would be worth a grace.
+fn connect_unless_stopped(details: &ConnectionDetails<'_>, stop: &Stop) -> Result<TcpStream, Error> {
+    if stop.as_fd().is_none() {
+        return connect(details.uri, details.config, details.timeout);
+    }
+    let (uri, config, timeout) = (details.uri.clone(), details.config.clone(), details.timeout);
+    let (answer, answered) = sync_channel(1);
+    let work = move || drop(answer.send(connect(&uri, &config, timeout)));
+    std::thread::Builder::new().name("connect".into()).spawn(work)?;
+    while !stop.is_stopped() {
+        match answered.recv_timeout(STOP_POLL) {
+            Ok(connected) => return connected,
+            Err(RecvTimeoutError::Timeout) => {}
+            Err(RecvTimeoutError::Disconnected) => return Err(Error::ConnectionFailed),
+        }
+    }
+    Err(Error::Timeout(timeout.reason))
+}
+
 /// Tries the addresses in turn. Each but the last has half of the time that is left, so that one that does not answer,
 /// such as an IPv6 address without a route, leaves time for the next.
-fn connect(details: &ConnectionDetails<'_>) -> Result<TcpStream, Error> {
-    let deadline = Deadline::new(details.timeout);
+fn connect(uri: &Uri, config: &Config, timeout: NextTimeout) -> Result<TcpStream, Error> {
+    let deadline = Deadline::new(timeout);
     let mut last_error = Error::ConnectionFailed;
-    let addresses = DefaultResolver::default().resolve(details.uri, details.config, details.timeout)?;
+    let addresses = DefaultResolver::default().resolve(uri, config, timeout)?;
     let mut remaining = addresses.len();
     for address in &addresses {
         remaining -= 1;
@@ -189,7 +214,8 @@ impl Transport for Wire {
 
     /// An idle connection has nothing to be read: neither an end nor bytes that nobody asked for.
     fn is_open(&mut self) -> bool {
-        let quiet = matches!(self.stream.peek(&mut [0]), Err(error) if error.kind() == ErrorKind::WouldBlock);
+        let peeked = retry_on_intr(|| rustix::net::recv(&self.stream, &mut [0], RecvFlags::PEEK).map(drop));
+        let quiet = matches!(peeked, Err(Errno::WOULDBLOCK));
         quiet && self.write_error.is_none()
     }
 }
