@@ -163,7 +163,10 @@ impl Link {
                     tracing::warn!(reason, remaining = report.remaining, "the upload failed");
                     self.go_offline(&mut state, job.epoch);
                 }
-                RunEnd::WrongSetup { reason } | RunEnd::Refused { reason } => {
+                RunEnd::WrongSetup { reason }
+                | RunEnd::Refused { reason }
+                | RunEnd::RefusesAll { reason, .. }
+                | RunEnd::Unacknowledged { reason } => {
                     tracing::error!(reason, remaining = report.remaining, "delivery stopped");
                     self.go_offline(&mut state, job.epoch);
                 }
@@ -222,5 +225,13 @@ impl Link {
 
 /// The report of a run that was not made.
 fn nothing(end: RunEnd) -> ReplayReport {
-    ReplayReport { delivered: 0, dead_lettered: 0, damaged: 0, evicted: 0, remaining: 0, end }
+    ReplayReport {
+        delivered: 0,
+        dead_lettered: 0,
+        dead_letter_statuses: Vec::new(),
+        damaged: 0,
+        evicted: 0,
+        remaining: 0,
+        end,
+    }
 }

@@ -50,6 +50,11 @@ impl Voice {
         }
     }
 
+    /// Something that a person has to know about, whoever is listening.
+    pub fn insist(self, text: impl Display) {
+        write(Style::Problem, text, None);
+    }
+
     /// How it went: for a person who is watching, or who asked. Not for cron, which mails whatever is printed.
     pub fn remark(self, text: impl Display) {
         if self.verbose || (!self.quiet && io::stderr().is_terminal()) {

@@ -10,7 +10,7 @@
 //! | `cursor` | what was dealt with, what is in flight, the counters |
 //! | `side_file`, `rejected`, `dead_letter`, `damaged` | what could not go the usual way |
 //! | `alert` | telling somebody that entries are being lost |
-//! | `stats`, `compact`, `verify`, `repair` | inspection and upkeep |
+//! | `stats`, `compact`, `verify`, `repair`, `skip` | inspection and upkeep |
 //!
 //! What each operation leaves behind when it is cut off: docs/design.md.
 
@@ -32,6 +32,7 @@ mod seek;
 mod segment_writer;
 mod segments;
 mod side_file;
+mod skip;
 mod slot;
 mod stats;
 mod tail;
@@ -53,7 +54,7 @@ pub(crate) use self::alert::Alerts;
 pub(crate) use self::appender::{Appender, Committed, Durability};
 pub use self::compact::Compaction;
 pub use self::config::{Config, Limits, Overflow, Settings};
-pub(crate) use self::cursor::{CursorFile, CursorState, InFlight};
+pub(crate) use self::cursor::{CursorFile, CursorState, InFlight, Route};
 pub(crate) use self::damaged::set_aside;
 pub(crate) use self::dead_letter::keep as keep_dead_letter;
 pub use self::dead_letter::{DeadLetter, DeadLetters};
@@ -64,6 +65,7 @@ pub(crate) use self::rejected::RejectedLine;
 #[cfg(test)]
 pub(crate) use self::repair::repair_in;
 use self::segment_writer::SegmentWriter;
+pub use self::skip::Skipped;
 pub use self::stats::Stats;
 #[cfg(test)]
 pub(crate) use self::tail_mark::TailMark;
@@ -259,6 +261,17 @@ impl Journal {
     /// I/O errors.
     pub fn compact(&self, dry_run: bool) -> Result<Compaction> {
         compact::compact(self, dry_run)
+    }
+
+    /// Moves the cursor past every entry up to and including `through`, on the record: the entries that were not settled are
+    /// counted as skipped, and no receiver gets them. For a person who knows that they need not arrive.
+    ///
+    /// A crash leaves it done or not done. Entries stay on disk until their space is given back.
+    ///
+    /// # Errors
+    /// [`Error::Busy`] while another process delivers; [`Error::Invalid`] if the journal has no entry `through`; I/O errors.
+    pub fn skip(&self, through: Seq) -> Result<Skipped> {
+        skip::skip(self, through)
     }
 
     /// Reads every byte and tells what is wrong where. Changes nothing.

@@ -26,17 +26,34 @@ pub trait Sink: Send {
     ///
     /// Must not panic. What cannot be told apart from a lost answer is [`Outcome::Later`].
     fn send(&mut self, batch: &Batch, attempt: u32) -> Outcome;
+
+    /// The receiver's name, such as its URL, if the sink delivers to one that something else could answer for.
+    ///
+    /// Once such a receiver has named the last entry that it took ([`Outcome::Delivered`]'s `through`), a success without
+    /// that may come from something else, and does not count; see [`RequireAck`](crate::RequireAck). None, the default: it
+    /// always counts.
+    fn receiver(&self) -> Option<String> {
+        None
+    }
 }
 
 impl<S: Sink + ?Sized> Sink for &mut S {
     fn send(&mut self, batch: &Batch, attempt: u32) -> Outcome {
         (**self).send(batch, attempt)
     }
+
+    fn receiver(&self) -> Option<String> {
+        (**self).receiver()
+    }
 }
 
 impl<S: Sink + ?Sized> Sink for Box<S> {
     fn send(&mut self, batch: &Batch, attempt: u32) -> Outcome {
         (**self).send(batch, attempt)
+    }
+
+    fn receiver(&self) -> Option<String> {
+        (**self).receiver()
     }
 }
 
