@@ -45,7 +45,7 @@ const DEFAULT_JOURNAL: (&str, &str) = (
 );
 const PROXY: (&str, &str) = (
     "HTTPS_PROXY, HTTP_PROXY, ALL_PROXY, NO_PROXY",
-    "The proxy to go through, and the hosts that need none, as other programs have them.",
+    "The proxy to go through, and the hosts that need none, as other programs have them. An https receiver is reached by a tunnel (CONNECT), an http one by requests that the proxy passes on.",
 );
 const COLOUR: (&str, &str) =
     ("NO_COLOR", "If set, messages have no colour. They have none outside a terminal either.");
