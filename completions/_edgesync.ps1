@@ -36,6 +36,7 @@ Register-ArgumentCompleter -Native -CommandName 'edgesync' -ScriptBlock {
             [CompletionResult]::new('stats', 'stats', [CompletionResultType]::ParameterValue, 'Shows the counters and the backlog')
             [CompletionResult]::new('cat', 'cat', [CompletionResultType]::ParameterValue, 'Prints entries in order')
             [CompletionResult]::new('dead', 'dead', [CompletionResultType]::ParameterValue, 'Shows the entries that the sink refused for good')
+            [CompletionResult]::new('skip', 'skip', [CompletionResultType]::ParameterValue, 'Gives up entries that wait: moves the cursor past them, on the record')
             [CompletionResult]::new('compact', 'compact', [CompletionResultType]::ParameterValue, 'Gives back the disk space of entries that were dealt with')
             [CompletionResult]::new('verify', 'verify', [CompletionResultType]::ParameterValue, 'Reads every byte of the journal; says what is damaged, and where')
             [CompletionResult]::new('init', 'init', [CompletionResultType]::ParameterValue, 'Creates a journal, or changes the limits of one')
@@ -76,6 +77,8 @@ Register-ArgumentCompleter -Native -CommandName 'edgesync' -ScriptBlock {
             [CompletionResult]::new('--backoff-max', '--backoff-max', [CompletionResultType]::ParameterName, 'Never wait longer than this between retries')
             [CompletionResult]::new('--timeout', '--timeout', [CompletionResultType]::ParameterName, 'Give one request, or one run of the command, this long')
             [CompletionResult]::new('--on-refused', '--on-refused', [CompletionResultType]::ParameterName, 'What to do with an entry that is refused for good')
+            [CompletionResult]::new('--refusals-max', '--refusals-max', [CompletionResultType]::ParameterName, 'Take it that the receiver refuses everything when it has refused this many entries in a row; 0: never')
+            [CompletionResult]::new('--require-ack', '--require-ack', [CompletionResultType]::ParameterName, 'Whether a success counts for which the receiver does not send Edgesync-Acked-Seq')
             [CompletionResult]::new('--header', '--header', [CompletionResultType]::ParameterName, 'Send this header field, written ''Name: value''; may be repeated')
             [CompletionResult]::new('--header-file', '--header-file', [CompletionResultType]::ParameterName, 'Send the header fields of this file: one ''Name: value'' a line, # begins a comment')
             [CompletionResult]::new('--token-file', '--token-file', [CompletionResultType]::ParameterName, 'Send the bearer token of this file [or of the environment: EDGESYNC_TOKEN]')
@@ -135,6 +138,18 @@ Register-ArgumentCompleter -Native -CommandName 'edgesync' -ScriptBlock {
         }
         'edgesync;dead;list' {
             [CompletionResult]::new('--format', '--format', [CompletionResultType]::ParameterName, 'How to print')
+            [CompletionResult]::new('-j', '-j', [CompletionResultType]::ParameterName, 'The journal''s directory [default: $XDG_STATE_HOME/edgesync/journal]')
+            [CompletionResult]::new('--journal', '--journal', [CompletionResultType]::ParameterName, 'The journal''s directory [default: $XDG_STATE_HOME/edgesync/journal]')
+            [CompletionResult]::new('-q', '-q', [CompletionResultType]::ParameterName, 'Print no remarks and no progress; only an error that ends the run')
+            [CompletionResult]::new('--quiet', '--quiet', [CompletionResultType]::ParameterName, 'Print no remarks and no progress; only an error that ends the run')
+            [CompletionResult]::new('-v', '-v', [CompletionResultType]::ParameterName, 'Say how it went, even if nobody is watching')
+            [CompletionResult]::new('--verbose', '--verbose', [CompletionResultType]::ParameterName, 'Say how it went, even if nobody is watching')
+            [CompletionResult]::new('-h', '-h', [CompletionResultType]::ParameterName, 'Print help (see more with ''--help'')')
+            [CompletionResult]::new('--help', '--help', [CompletionResultType]::ParameterName, 'Print help (see more with ''--help'')')
+            break
+        }
+        'edgesync;skip' {
+            [CompletionResult]::new('--through', '--through', [CompletionResultType]::ParameterName, 'Skip every entry up to and including this seq')
             [CompletionResult]::new('-j', '-j', [CompletionResultType]::ParameterName, 'The journal''s directory [default: $XDG_STATE_HOME/edgesync/journal]')
             [CompletionResult]::new('--journal', '--journal', [CompletionResultType]::ParameterName, 'The journal''s directory [default: $XDG_STATE_HOME/edgesync/journal]')
             [CompletionResult]::new('-q', '-q', [CompletionResultType]::ParameterName, 'Print no remarks and no progress; only an error that ends the run')

@@ -33,6 +33,7 @@ set edit:completion:arg-completer[edgesync] = {|@words|
             cand stats 'Shows the counters and the backlog'
             cand cat 'Prints entries in order'
             cand dead 'Shows the entries that the sink refused for good'
+            cand skip 'Gives up entries that wait: moves the cursor past them, on the record'
             cand compact 'Gives back the disk space of entries that were dealt with'
             cand verify 'Reads every byte of the journal; says what is damaged, and where'
             cand init 'Creates a journal, or changes the limits of one'
@@ -71,6 +72,8 @@ set edit:completion:arg-completer[edgesync] = {|@words|
             cand --backoff-max 'Never wait longer than this between retries'
             cand --timeout 'Give one request, or one run of the command, this long'
             cand --on-refused 'What to do with an entry that is refused for good'
+            cand --refusals-max 'Take it that the receiver refuses everything when it has refused this many entries in a row; 0: never'
+            cand --require-ack 'Whether a success counts for which the receiver does not send Edgesync-Acked-Seq'
             cand --header 'Send this header field, written ''Name: value''; may be repeated'
             cand --header-file 'Send the header fields of this file: one ''Name: value'' a line, # begins a comment'
             cand --token-file 'Send the bearer token of this file [or of the environment: EDGESYNC_TOKEN]'
@@ -126,6 +129,17 @@ set edit:completion:arg-completer[edgesync] = {|@words|
         }
         &'edgesync;dead;list'= {
             cand --format 'How to print'
+            cand -j 'The journal''s directory [default: $XDG_STATE_HOME/edgesync/journal]'
+            cand --journal 'The journal''s directory [default: $XDG_STATE_HOME/edgesync/journal]'
+            cand -q 'Print no remarks and no progress; only an error that ends the run'
+            cand --quiet 'Print no remarks and no progress; only an error that ends the run'
+            cand -v 'Say how it went, even if nobody is watching'
+            cand --verbose 'Say how it went, even if nobody is watching'
+            cand -h 'Print help (see more with ''--help'')'
+            cand --help 'Print help (see more with ''--help'')'
+        }
+        &'edgesync;skip'= {
+            cand --through 'Skip every entry up to and including this seq'
             cand -j 'The journal''s directory [default: $XDG_STATE_HOME/edgesync/journal]'
             cand --journal 'The journal''s directory [default: $XDG_STATE_HOME/edgesync/journal]'
             cand -q 'Print no remarks and no progress; only an error that ends the run'
