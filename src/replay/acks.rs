@@ -53,11 +53,14 @@ impl Acks {
 mod tests {
     use super::*;
 
+    /// What each names, and whether it counts.
+    type Successes = &'static [(bool, bool)];
+
     #[test]
     fn a_success_without_an_acknowledgement_counts_until_there_has_been_one() {
         use RequireAck::{Always, Auto, Never};
         // Mode, has a name, known before; then what each success names, and whether it counts.
-        let table: [(RequireAck, bool, bool, &[(bool, bool)]); 7] = [
+        let table: [(RequireAck, bool, bool, Successes); 7] = [
             (Auto, true, false, &[(false, true), (true, true), (false, false), (true, true), (false, false)]),
             (Auto, true, true, &[(false, false), (true, true)]),
             (Auto, false, false, &[(true, true), (false, true)]),
