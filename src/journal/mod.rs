@@ -12,7 +12,7 @@
 //! | `attempts` | when a run last tried to deliver, and what came of it |
 //! | `side_file`, `rejected`, `dead_letter`, `damaged` | what could not go the usual way |
 //! | `alert`, `alert_command` | the command that runs when entries are being lost |
-//! | `stats`, `compact`, `verify`, `repair` | inspection and upkeep |
+//! | `stats`, `compact`, `verify`, `repair`, `skip` | inspection and upkeep |
 //!
 //! What each operation leaves behind when it is cut off: docs/design.md.
 
@@ -37,6 +37,7 @@ mod seek;
 mod segment_writer;
 mod segments;
 mod side_file;
+mod skip;
 mod slot;
 mod stats;
 mod tail;
@@ -59,7 +60,7 @@ pub(crate) use self::appender::{Appender, Committed, Durability};
 pub(crate) use self::attempts::{Attempts, Ending};
 pub use self::compact::Compaction;
 pub use self::config::{Config, Limits, Overflow, Settings};
-pub(crate) use self::cursor::{CursorFile, CursorState, InFlight};
+pub(crate) use self::cursor::{CursorFile, CursorState, InFlight, Route};
 pub(crate) use self::damaged::set_aside;
 pub(crate) use self::dead_letter::keep as keep_dead_letter;
 pub use self::dead_letter::{DeadLetter, DeadLetters};
@@ -71,6 +72,7 @@ pub(crate) use self::rejected::RejectedLine;
 #[cfg(test)]
 pub(crate) use self::repair::repair_in;
 use self::segment_writer::SegmentWriter;
+pub use self::skip::Skipped;
 pub use self::stats::Stats;
 pub(crate) use self::tail_mark::TailMark;
 pub use self::verify::{Finding, Verification};
@@ -273,6 +275,17 @@ impl Journal {
     /// I/O errors.
     pub fn compact(&self, dry_run: bool) -> Result<Compaction> {
         compact::compact(self, dry_run)
+    }
+
+    /// Moves the cursor past every entry up to and including `through`, on the record: the entries that were not settled are
+    /// counted as skipped, and no receiver gets them. For a person who knows that they need not arrive.
+    ///
+    /// A crash leaves it done or not done. Entries stay on disk until their space is given back.
+    ///
+    /// # Errors
+    /// [`Error::Busy`] while another process delivers; [`Error::Invalid`] if the journal has no entry `through`; I/O errors.
+    pub fn skip(&self, through: Seq) -> Result<Skipped> {
+        skip::skip(self, through)
     }
 
     /// Reads every byte and tells what is wrong where. Changes nothing.

@@ -33,6 +33,15 @@ pub trait Sink: Send {
     /// delivered from the journal until it has ended. Called once, before the first batch. A sink that starts no process has no
     /// use for it; one that wraps another passes it on.
     fn guard(&mut self, _lock: ExecLock) {}
+
+    /// The receiver's name, such as its URL, if the sink delivers to one that something else could answer for.
+    ///
+    /// Once such a receiver has named the last entry that it took ([`Outcome::Delivered`]'s `through`), a success without
+    /// that may come from something else, and does not count; see [`RequireAck`](crate::RequireAck). None, the default: it
+    /// always counts.
+    fn receiver(&self) -> Option<String> {
+        None
+    }
 }
 
 impl<S: Sink + ?Sized> Sink for &mut S {
@@ -43,6 +52,10 @@ impl<S: Sink + ?Sized> Sink for &mut S {
     fn guard(&mut self, lock: ExecLock) {
         (**self).guard(lock);
     }
+
+    fn receiver(&self) -> Option<String> {
+        (**self).receiver()
+    }
 }
 
 impl<S: Sink + ?Sized> Sink for Box<S> {
@@ -52,6 +65,10 @@ impl<S: Sink + ?Sized> Sink for Box<S> {
 
     fn guard(&mut self, lock: ExecLock) {
         (**self).guard(lock);
+    }
+
+    fn receiver(&self) -> Option<String> {
+        (**self).receiver()
     }
 }
 
