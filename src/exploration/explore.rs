@@ -9,6 +9,8 @@ use super::driver::{Driver, Step};
 use super::history::{Event, Facts};
 use super::oracle::check;
 use super::receiver::Answers;
+use super::live::Effort;
+use super::scenes;
 use super::scripts::{self, Script};
 use crate::error::Error;
 use crate::journal::Settings;
@@ -27,6 +29,7 @@ pub(super) struct Tally {
     states: Mutex<HashSet<u64>>,
     crashes: AtomicU64,
     kills: AtomicU64,
+    survivals: AtomicU64,
     broken: Mutex<Vec<String>>,
 }
 
@@ -43,21 +46,26 @@ impl Tally {
         self.states.lock().unwrap().len()
     }
 
-    fn report(&self, context: &str, result: Result<(), String>) {
+    pub(super) fn report(&self, context: &str, result: Result<(), String>) {
         if let Err(wrong) = result {
             self.broken.lock().unwrap().push(format!("{context}: {wrong}"));
         }
     }
 
     /// Enough has been found; more would only take time.
-    fn is_hopeless(&self) -> bool {
+    pub(super) fn is_hopeless(&self) -> bool {
         self.broken.lock().unwrap().len() > BROKEN_MAX
     }
 
-    fn panic_if_broken(&self) {
+    pub(super) fn panic_if_broken(&self) {
         let broken = self.broken.lock().unwrap();
         let first: Vec<_> = broken.iter().take(12).cloned().collect();
         assert!(broken.is_empty(), "{} broken promises:\n{}", broken.len(), first.join("\n"));
+    }
+
+    /// One more process was killed beside others that live.
+    pub(super) fn survived(&self) {
+        self.survivals.fetch_add(1, Ordering::Relaxed);
     }
 
     /// Explores the crashes of a run. `depth` says how many of its points are explored twice over.
@@ -95,7 +103,7 @@ impl Tally {
         }
     }
 
-    fn ways(&self, snapshot: &Snapshot, dice: Option<&mut fastrand::Rng>) -> Vec<Vec<Fate>> {
+    pub(super) fn ways(&self, snapshot: &Snapshot, dice: Option<&mut fastrand::Rng>) -> Vec<Vec<Fate>> {
         let pending = snapshot.world.pending();
         let mut ways = ways(pending, 4);
         if let Some(dice) = dice {
@@ -105,7 +113,7 @@ impl Tally {
     }
 
     /// Crashes in these ways. `seen` holds the states that were checked already, and against which history.
-    fn crash(
+    pub(super) fn crash(
         &self,
         context: &str,
         snapshot: &Snapshot,
@@ -166,18 +174,18 @@ fn brief(op: &impl std::fmt::Debug) -> String {
 }
 
 /// The facts at one moment after the other.
-struct Told<'a> {
+pub(super) struct Told<'a> {
     facts: Facts,
     events: std::slice::Iter<'a, Event>,
     count: usize,
 }
 
 impl<'a> Told<'a> {
-    fn new(facts: Facts, events: &'a [Event]) -> Self {
+    pub fn new(facts: Facts, events: &'a [Event]) -> Self {
         Self { facts, events: events.iter(), count: 0 }
     }
 
-    fn up_to(&mut self, moment: usize) -> &Facts {
+    pub fn up_to(&mut self, moment: usize) -> &Facts {
         while self.count < moment
             && let Some(event) = self.events.next()
         {
@@ -251,6 +259,28 @@ fn wherever_the_power_goes_every_promise_holds() {
         "{states} distinct crash states, {crashes} recoveries, {kills} processes that were cut off twice"
     );
     assert!(states >= wanted.unwrap_or(STATES_MIN), "only {states} distinct crash states");
+}
+
+#[test]
+fn whichever_process_is_killed_the_others_lose_nothing() {
+    let tally = Tally::default();
+    let scenes = scenes::all();
+    let next = AtomicUsize::new(0);
+    let effort = Effort { stride: 1, marks: 2, crashes: 7, every_way: false, seed: 0 };
+    std::thread::scope(|scope| {
+        for _ in 0..2 {
+            scope.spawn(|| {
+                while let Some(scene) = scenes.get(next.fetch_add(1, Ordering::Relaxed)) {
+                    let began = std::time::Instant::now();
+                    tally.explore_scene(scene.name, scene, effort);
+                    println!("{}: {:?}", scene.name, began.elapsed());
+                }
+            });
+        }
+    });
+    tally.panic_if_broken();
+    let kills = tally.survivals.into_inner();
+    println!("{kills} processes killed beside others, {} crash states", tally.states.into_inner().unwrap().len());
 }
 
 #[test]

@@ -184,6 +184,27 @@ impl World {
         }
     }
 
+    /// Replaces what a file holds, behind everybody's back and on the disk itself; nothing if it is not there.
+    pub fn put(&mut self, name: &str, bytes: &[u8]) {
+        if let Some(inode) = self.inode(name) {
+            self.pending.retain(|op| !op.is_of(inode));
+            let bytes = Arc::new(bytes.to_vec());
+            self.inodes.insert(inode, Inode { live: Arc::clone(&bytes), durable: bytes });
+        }
+    }
+
+    /// A copy of the directory as it is seen, of other files, as `cp -a` makes it; in the same boot.
+    pub fn copied(&self) -> Self {
+        let mut copy = Self { last_inode: self.last_inode, boot: self.boot, ..Self::default() };
+        for (name, bytes) in self.files() {
+            let inode = copy.create(name);
+            copy.write(inode, 0, bytes);
+            copy.sync(inode);
+        }
+        copy.sync_names();
+        copy
+    }
+
     /// The world after a power cut, given the fate of each pending operation; those without one are lost.
     pub fn crash(&self, fates: &[Fate]) -> Self {
         let mut after = self.clone();
