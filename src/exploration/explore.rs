@@ -4,12 +4,12 @@ use std::collections::HashSet;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 
-use super::crashes::{fingerprint, random_way, ways};
+use super::crashes::{Prints, random_way, ways};
 use super::driver::{Driver, Step};
 use super::history::{Event, Facts};
+use super::live::Effort;
 use super::oracle::check;
 use super::receiver::Answers;
-use super::live::Effort;
 use super::scenes;
 use super::scripts::{self, Script};
 use crate::error::Error;
@@ -22,6 +22,9 @@ const STATES_ENV: &str = "EDGESYNC_CRASH_STATES";
 const SEED_ENV: &str = "EDGESYNC_CRASH_SEED";
 const STATES_MIN: usize = 10_000;
 const BROKEN_MAX: usize = 20;
+/// In the usual run a process is killed at every so manieth of its calls; a long run takes each.
+const SCENE_STRIDE: usize = 3;
+const KILLS_MIN: u64 = 200;
 
 /// What was explored, over all scripts.
 #[derive(Default)]
@@ -31,6 +34,13 @@ pub(super) struct Tally {
     kills: AtomicU64,
     survivals: AtomicU64,
     broken: Mutex<Vec<String>>,
+}
+
+/// The states of a run that were checked already, and against which history.
+#[derive(Default)]
+pub(super) struct Seen {
+    states: HashSet<(u64, usize)>,
+    prints: Prints,
 }
 
 /// One run to explore.
@@ -81,7 +91,7 @@ impl Tally {
         let mut dice = fastrand::Rng::with_seed(random);
         let stride = (snapshots.len() / depth.max(1)).max(1);
         let mut told = Told::new(facts, &events);
-        let mut seen = HashSet::new();
+        let mut seen = Seen::default();
         for (number, snapshot) in snapshots.iter().enumerate() {
             if self.is_hopeless() {
                 return;
@@ -112,7 +122,7 @@ impl Tally {
         ways
     }
 
-    /// Crashes in these ways. `seen` holds the states that were checked already, and against which history.
+    /// Crashes in these ways, once into each state.
     pub(super) fn crash(
         &self,
         context: &str,
@@ -120,12 +130,12 @@ impl Tally {
         ways: &[Vec<Fate>],
         facts: &Facts,
         settings: &Settings,
-        seen: &mut HashSet<(u64, usize)>,
+        seen: &mut Seen,
     ) {
         for way in ways {
             let world = snapshot.world.crash(way);
-            let fingerprint = fingerprint(&world);
-            if !seen.insert((fingerprint, snapshot.moment)) {
+            let fingerprint = seen.prints.of(&world);
+            if !seen.states.insert((fingerprint, snapshot.moment)) {
                 continue;
             }
             self.states.lock().unwrap().insert(fingerprint);
@@ -154,7 +164,7 @@ impl Tally {
         self.report(context, errors.and_then(|()| driver.history.verdict()));
         let events = driver.history.events();
         let mut told = Told::new(facts.clone(), &events);
-        let mut seen = HashSet::new();
+        let mut seen = Seen::default();
         for snapshot in driver.sim.recorded() {
             let facts = told.up_to(snapshot.moment);
             let all = vec![Fate::Kept; snapshot.world.pending().len()];
@@ -217,21 +227,32 @@ fn run_of(script: &Script) -> Run<'_> {
     Run { name: (*name).to_owned(), settings, strict: *strict, steps }
 }
 
-/// The scripts again and again, their steps in another order each time, until so many states have been seen.
+/// The scripts and the scenes again and again, their steps in another order each time, until so many states have been seen.
 fn explore_further(tally: &Tally, wanted: usize) {
-    let scripts = scripts::all();
+    let (scripts, scenes) = (scripts::all(), scenes::all());
+    let both = scripts.len() + scenes.len();
     let first = std::env::var(SEED_ENV).map_or(1, |text| text.parse::<usize>().unwrap());
-    let next = AtomicUsize::new((first - 1) * scripts.len());
+    let next = AtomicUsize::new((first - 1) * both);
     let work = || {
         while tally.distinct() < wanted && !tally.is_hopeless() {
             let number = next.fetch_add(1, Ordering::Relaxed);
-            let script = &scripts[number % scripts.len()];
-            let round = (number / scripts.len() + 1) as u64;
+            let round = (number / both + 1) as u64;
             let mut dice = fastrand::Rng::with_seed(round);
-            let steps = super::random::shuffled(&script.steps, &mut dice);
-            let name = format!("{} (seed {round})", script.name);
-            tally.explore(&Run { name, steps: &steps, ..run_of(script) }, 2, round);
-            if number.is_multiple_of(scripts.len()) {
+            if let Some(script) = scripts.get(number % both) {
+                let steps = super::random::shuffled(&script.steps, &mut dice);
+                let name = format!("{} (seed {round})", script.name);
+                tally.explore(&Run { name, steps: &steps, ..run_of(script) }, 2, round);
+            } else {
+                let mut scene = scenes::all().swap_remove(number % both - scripts.len());
+                // The first round is as they are written, at every call.
+                if round > 1 {
+                    scene.shuffle(&mut dice);
+                }
+                let stride = if round > 1 { 5 } else { 1 };
+                let effort = Effort { stride, marks: 5, crashes: 3, every_way: true, seed: round };
+                tally.explore_scene(&format!("{} (seed {round})", scene.name), &scene, effort);
+            }
+            if number.is_multiple_of(both) {
                 println!("round {round}: {} distinct crash states", tally.distinct());
             }
         }
@@ -239,6 +260,22 @@ fn explore_further(tally: &Tally, wanted: usize) {
     // Most of these threads wait for one that they have started: twice as many as processors keep those busy.
     let threads = 2 * std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
     std::thread::scope(|scope| (0..threads).for_each(|_| drop(scope.spawn(work))));
+}
+
+/// Kills a process in each scene, on two threads. `stride` says at which of its calls.
+fn explore_scenes(tally: &Tally, stride: usize) {
+    let scenes = scenes::all();
+    let next = AtomicUsize::new(0);
+    let effort = Effort { stride, marks: 1, crashes: 11, every_way: false, seed: 0 };
+    std::thread::scope(|scope| {
+        for _ in 0..2 {
+            scope.spawn(|| {
+                while let Some(scene) = scenes.get(next.fetch_add(1, Ordering::Relaxed)) {
+                    tally.explore_scene(scene.name, scene, effort);
+                }
+            });
+        }
+    });
 }
 
 #[test]
@@ -253,10 +290,12 @@ fn wherever_the_power_goes_every_promise_holds() {
     tally.panic_if_broken();
     explore_further(&tally, wanted.unwrap_or(0));
     tally.panic_if_broken();
+    let beside = tally.survivals.into_inner();
     let (crashes, kills) = (tally.crashes.into_inner(), tally.kills.into_inner());
     let states = tally.states.into_inner().unwrap().len();
     println!(
-        "{states} distinct crash states, {crashes} recoveries, {kills} processes that were cut off twice"
+        "{states} distinct crash states, {crashes} recoveries, {kills} processes that were cut off twice, \
+         {beside} that were killed beside others"
     );
     assert!(states >= wanted.unwrap_or(STATES_MIN), "only {states} distinct crash states");
 }
@@ -264,23 +303,11 @@ fn wherever_the_power_goes_every_promise_holds() {
 #[test]
 fn whichever_process_is_killed_the_others_lose_nothing() {
     let tally = Tally::default();
-    let scenes = scenes::all();
-    let next = AtomicUsize::new(0);
-    let effort = Effort { stride: 1, marks: 2, crashes: 7, every_way: false, seed: 0 };
-    std::thread::scope(|scope| {
-        for _ in 0..2 {
-            scope.spawn(|| {
-                while let Some(scene) = scenes.get(next.fetch_add(1, Ordering::Relaxed)) {
-                    let began = std::time::Instant::now();
-                    tally.explore_scene(scene.name, scene, effort);
-                    println!("{}: {:?}", scene.name, began.elapsed());
-                }
-            });
-        }
-    });
+    explore_scenes(&tally, if std::env::var_os(STATES_ENV).is_some() { 1 } else { SCENE_STRIDE });
     tally.panic_if_broken();
-    let kills = tally.survivals.into_inner();
-    println!("{kills} processes killed beside others, {} crash states", tally.states.into_inner().unwrap().len());
+    let (kills, states) = (tally.survivals.into_inner(), tally.states.into_inner().unwrap().len());
+    println!("{kills} processes were killed beside others, {states} distinct crash states");
+    assert!(kills >= KILLS_MIN, "only {kills} processes were killed beside others");
 }
 
 #[test]

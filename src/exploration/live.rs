@@ -4,10 +4,11 @@
 use std::collections::HashSet;
 
 use super::driver::{Driver, Step};
-use super::explore::{Tally, Told};
+use super::explore::{Seen, Tally, Told};
 use super::history::Facts;
 use super::oracle::check;
 use super::scenes::{Deed, PROCESSES, Scene, VICTIM};
+use crate::error::Error;
 use crate::storage::sim::{Fate, Snapshot, World};
 
 /// The file with the tail mark.
@@ -33,6 +34,7 @@ pub(super) struct Effort {
 /// The processes of a scene, on one machine.
 struct Cast {
     processes: Vec<Driver>,
+    has_lost_mark: bool,
 }
 
 impl Cast {
@@ -42,13 +44,19 @@ impl Cast {
         while processes.len() < PROCESSES {
             processes.push(processes[0].another_process());
         }
-        Self { processes }
+        Self { processes, has_lost_mark: false }
     }
 
     /// Does these in turn. An error if one fails, or a promise is broken.
     fn act(&mut self, deeds: &[Deed]) -> Result<(), String> {
         for (who, step) in deeds {
-            self.processes[*who].step(*step).map_err(|error| format!("process {who}, {step:?}: {error}"))?;
+            self.has_lost_mark |= *step == Step::LoseMark;
+            let process = &mut self.processes[*who];
+            match process.step(*step) {
+                // Without a mark a writer does not know what has become of its unsynced entries.
+                Err(Error::Latched { .. }) if self.has_lost_mark => process.kill(),
+                result => result.map_err(|error| format!("process {who}, {step:?}: {error}"))?,
+            }
         }
         self.processes[0].history.verdict()
     }
@@ -114,7 +122,7 @@ impl Tally {
         }
         let events = history.events();
         let mut told = Told::new(Facts::default(), &events);
-        let mut seen = HashSet::new();
+        let mut seen = Seen::default();
         let mut dice = fastrand::Rng::with_seed(effort.seed + ahead);
         for (number, snapshot) in snapshots.iter().enumerate() {
             if !(number + ahead as usize).is_multiple_of(effort.crashes) {

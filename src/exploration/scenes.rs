@@ -1,6 +1,7 @@
 //! Scenes with several processes: what they did before, what one of them is killed in, and how the others go on.
 
 use super::driver::Step;
+use super::random::shuffled;
 use super::receiver::Answers;
 use crate::journal::{Overflow, Settings};
 
@@ -26,6 +27,19 @@ pub(super) struct Scene {
     pub after: Vec<Deed>,
 }
 
+impl Scene {
+    /// The same scene with its steps in another order, some twice, some left out, and by others of the processes.
+    pub fn shuffle(&mut self, dice: &mut fastrand::Rng) {
+        for (deeds, others) in [(&mut self.before, PROCESSES), (&mut self.after, VICTIM)] {
+            let steps: Vec<Step> = deeds.iter().map(|(_, step)| *step).collect();
+            let steps = shuffled(&steps, dice);
+            *deeds = steps.into_iter().map(|step| (dice.usize(..others), step)).collect();
+        }
+        let last = dice.usize(..self.doing.len());
+        self.doing.rotate_left(last);
+    }
+}
+
 fn small() -> Settings {
     Settings { segment_bytes: Some(1024), ..Settings::default() }
 }
@@ -48,13 +62,19 @@ fn replay(who: usize, batch: u64, answers: Answers) -> Deed {
 
 /// What a writer does that knows of nothing: single entries, then enough for a segment of its own.
 fn go_on() -> Vec<Deed> {
-    vec![append(FIRST, 1, 20), append(SECOND, 2, 40), append(FIRST, 1, 30), append(FIRST, 7, 120), append(SECOND, 1, 10)]
+    vec![
+        append(FIRST, 1, 20),
+        append(SECOND, 2, 40),
+        append(FIRST, 1, 30),
+        append(FIRST, 7, 120),
+        append(SECOND, 1, 10),
+    ]
 }
 
 pub(super) fn all() -> Vec<Scene> {
     vec![
         rotation(),
-        rotation_between_commits(),
+        rotation_twice(),
         unsynced_rotation(),
         compaction(),
         compaction_of_sealed_segments(),
@@ -72,27 +92,31 @@ pub(super) fn all() -> Vec<Scene> {
     ]
 }
 
-/// A live writer is killed while it changes segments.
-fn rotation() -> Scene {
-    let before = vec![append(FIRST, 2, 100), append(SECOND, 1, 60), append(VICTIM, 1, 60), append(FIRST, 1, 60)];
-    let doing = vec![append(VICTIM, 6, 120).1];
-    Scene { name: "rotation", settings: small(), before, doing, after: go_on() }
+/// The active segment is nearly full, and the first survivor was there last: it sees nothing of a change of names.
+fn nearly_full() -> Vec<Deed> {
+    vec![append(VICTIM, 3, 100), append(SECOND, 1, 60), append(FIRST, 1, 60)]
 }
 
-/// The same, but the survivors were there last.
-fn rotation_between_commits() -> Scene {
-    let before = vec![append(VICTIM, 3, 100), append(FIRST, 1, 500), append(SECOND, 1, 20)];
-    let doing = vec![append(VICTIM, 1, 300).1, append(VICTIM, 1, 900).1];
-    let after = vec![append(FIRST, 1, 20), append(FIRST, 1, 20), append(SECOND, 1, 800), append(FIRST, 1, 900)];
-    Scene { name: "rotation between commits", settings: small(), before, doing, after }
+/// A live writer is killed while it changes segments; what the survivor has still fits into the old one.
+fn rotation() -> Scene {
+    let doing = vec![append(VICTIM, 1, 100).1, append(VICTIM, 6, 120).1];
+    Scene { name: "rotation", settings: small(), before: nearly_full(), doing, after: go_on() }
+}
+
+/// The same, but the survivor changes segments too.
+fn rotation_twice() -> Scene {
+    let doing = vec![append(VICTIM, 1, 100).1, append(VICTIM, 1, 900).1];
+    let after =
+        vec![append(FIRST, 1, 100), append(FIRST, 1, 20), append(SECOND, 1, 800), append(FIRST, 1, 900)];
+    Scene { name: "rotation twice", settings: small(), before: nearly_full(), doing, after }
 }
 
 /// The survivors have entries that no sync has covered when another changes segments.
 fn unsynced_rotation() -> Scene {
-    let before = vec![append(VICTIM, 2, 60), unsynced(FIRST, 2), unsynced(SECOND, 1)];
+    let before = vec![append(VICTIM, 2, 60), unsynced(SECOND, 1), unsynced(FIRST, 3)];
     let doing = vec![unsynced(VICTIM, 3).1, append(VICTIM, 5, 120).1];
-    let mut after = vec![unsynced(FIRST, 1), sync(FIRST), unsynced(SECOND, 1), append(FIRST, 1, 60)];
-    after.extend([sync(SECOND), unsynced(SECOND, 9), append(FIRST, 1, 10)]);
+    let mut after = vec![append(FIRST, 1, 20), unsynced(FIRST, 1), sync(FIRST), unsynced(SECOND, 1)];
+    after.extend([append(FIRST, 1, 60), sync(SECOND), unsynced(SECOND, 9), append(FIRST, 1, 10)]);
     Scene { name: "unsynced rotation", settings: small(), before, doing, after }
 }
 
@@ -107,11 +131,18 @@ fn compaction() -> Scene {
 
 /// Some are delivered, some wait.
 fn compaction_of_sealed_segments() -> Scene {
-    let mut before = vec![append(SECOND, 9, 200), append(FIRST, 9, 200), replay(VICTIM, 3, Answers::Later(4))];
+    let mut before =
+        vec![append(SECOND, 9, 200), append(FIRST, 9, 200), replay(VICTIM, 3, Answers::Later(4))];
     before.push(append(FIRST, 1, 10));
     let mut after = go_on();
     after.extend([(SECOND, Step::Compact), append(FIRST, 2, 30)]);
-    Scene { name: "compaction of sealed segments", settings: small(), before, doing: vec![Step::Compact], after }
+    Scene {
+        name: "compaction of sealed segments",
+        settings: small(),
+        before,
+        doing: vec![Step::Compact],
+        after,
+    }
 }
 
 /// Appended, delivered, compacted, over and over.
@@ -120,12 +151,19 @@ fn compaction_while_delivering() -> Scene {
     before.extend([append(FIRST, 1, 60), replay(SECOND, 3, Answers::Accept)]);
     let mut after = vec![append(FIRST, 1, 20), replay(SECOND, 3, Answers::Accept), append(FIRST, 1, 20)];
     after.extend([(SECOND, Step::Compact), append(FIRST, 1, 20), append(SECOND, 1, 20)]);
-    Scene { name: "compaction while delivering", settings: small(), before, doing: vec![Step::Compact], after }
+    Scene {
+        name: "compaction while delivering",
+        settings: small(),
+        before,
+        doing: vec![Step::Compact],
+        after,
+    }
 }
 
 /// The oldest give way, by number.
 fn eviction_of_entries() -> Scene {
-    let before = vec![append(FIRST, 3, 100), append(VICTIM, 2, 60), append(SECOND, 1, 60), append(FIRST, 1, 60)];
+    let before =
+        vec![append(FIRST, 3, 100), append(VICTIM, 2, 60), append(SECOND, 1, 60), append(FIRST, 1, 60)];
     let doing = vec![append(VICTIM, 5, 100).1, Step::Compact];
     let settings = Settings { max_entries: Some(6), ..small() };
     Scene { name: "eviction of entries", settings, before, doing, after: go_on() }
@@ -134,9 +172,10 @@ fn eviction_of_entries() -> Scene {
 /// Whole segments give way, by size; the active one too.
 fn eviction_of_segments() -> Scene {
     let mut before: Vec<Deed> = (0..5).map(|turn| append(turn % 3, 2, 5000)).collect();
-    before.extend([append(FIRST, 1, 4000), append(SECOND, 1, 100)]);
+    before.extend([append(SECOND, 1, 4000), append(FIRST, 1, 100)]);
     let doing = vec![append(VICTIM, 2, 6000).1, append(VICTIM, 1, 6000).1];
-    let after = vec![append(FIRST, 1, 20), append(SECOND, 1, 5000), append(FIRST, 1, 7000), append(SECOND, 2, 20)];
+    let after =
+        vec![append(FIRST, 1, 20), append(SECOND, 1, 5000), append(FIRST, 1, 7000), append(SECOND, 2, 20)];
     let settings = Settings { max_bytes: Some(64 << 10), segment_bytes: Some(8 << 10), ..small() };
     Scene { name: "eviction of segments", settings, before, doing, after }
 }
@@ -150,7 +189,8 @@ fn change_of_limits() -> Scene {
 
 /// The mark is lost: whoever comes next looks for the end, and is killed.
 fn recovery() -> Scene {
-    let before = vec![append(SECOND, 2, 60), append(FIRST, 2, 60), unsynced(SECOND, 1), (FIRST, Step::LoseMark)];
+    let before =
+        vec![append(SECOND, 2, 60), append(FIRST, 2, 60), unsynced(SECOND, 1), (FIRST, Step::LoseMark)];
     let doing = vec![sync(VICTIM).1, append(VICTIM, 6, 100).1];
     let after = vec![append(FIRST, 1, 60), append(FIRST, 6, 120), append(FIRST, 1, 10)];
     Scene { name: "recovery", settings: small(), before, doing, after }
@@ -170,7 +210,11 @@ fn rejected_lines() -> Scene {
     before.extend((0..17).map(|turn| (turn % 3, Step::Reject { writer: 0 })));
     let doing = vec![Step::Reject { writer: 0 }; 4];
     let mut after = vec![(FIRST, Step::Reject { writer: 0 }), append(SECOND, 1, 60)];
-    after.extend([(SECOND, Step::Reject { writer: 0 }), (FIRST, Step::Reject { writer: 0 }), append(FIRST, 1, 60)]);
+    after.extend([
+        (SECOND, Step::Reject { writer: 0 }),
+        (FIRST, Step::Reject { writer: 0 }),
+        append(FIRST, 1, 60),
+    ]);
     let settings = Settings { max_bytes: Some(64 << 10), ..small() };
     Scene { name: "rejected lines", settings, before, doing, after }
 }

@@ -99,6 +99,11 @@ impl World {
         self.names.iter().map(|(name, inode)| (name.as_str(), self.live(*inode)))
     }
 
+    /// The same, shared: one allocation has one content for as long as it is held.
+    pub fn shared_files(&self) -> impl Iterator<Item = (&str, &Arc<Vec<u8>>)> {
+        self.names.iter().filter_map(|(name, inode)| Some((name.as_str(), &self.inodes.get(inode)?.live)))
+    }
+
     pub fn pending(&self) -> &[Pending] {
         &self.pending
     }
