@@ -23,7 +23,7 @@ const SEED_ENV: &str = "EDGESYNC_CRASH_SEED";
 const STATES_MIN: usize = 10_000;
 const BROKEN_MAX: usize = 20;
 /// In the usual run a process is killed at every so manieth of its calls; a long run takes each.
-const SCENE_STRIDE: usize = 3;
+const SCENE_STRIDE: usize = 5;
 const KILLS_MIN: u64 = 200;
 
 /// What was explored, over all scripts.
