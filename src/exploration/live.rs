@@ -15,6 +15,7 @@ use crate::storage::sim::{Fate, Snapshot, World};
 const MARK: &str = "append.lock";
 /// A mark is one page at most. Behind it something else may have its place.
 const MARK_PAGE: usize = 4096;
+const COPIED: &str = "copied";
 
 /// How much is tried at each call of the victim.
 #[derive(Clone, Copy)]
@@ -117,7 +118,8 @@ impl Tally {
             let mut marks = vec![older];
             marks.extend(spread(&snapshots, effort.marks).map(|snapshot| mark_in(&snapshot.world)));
             for (how, world) in aftermaths(&sim.world(), &marks) {
-                self.report(&format!("{context}, {how}"), check(world, &history.facts(), &scene.settings));
+                let facts = if how == COPIED { history.facts().of_a_copy() } else { history.facts() };
+                self.report(&format!("{context}, {how}"), check(world, &facts, &scene.settings));
             }
         }
         let events = history.events();
@@ -157,7 +159,7 @@ fn aftermaths(world: &World, marks: &[Vec<u8>]) -> Vec<(String, World)> {
     let mut worlds = vec![
         ("mark kept".to_owned(), world.clone()),
         ("mark lost".to_owned(), with_mark(b"")),
-        ("copied".to_owned(), world.copied()),
+        (COPIED.to_owned(), world.copied()),
     ];
     let mut tried = HashSet::new();
     for (number, mark) in marks.iter().enumerate() {

@@ -3,9 +3,9 @@
 //! Between commits it holds nothing: any number of appenders may take turns. Under the lock it first checks that
 //! the journal still is as it left it; if not (another writer, a compaction, new limits) it looks again.
 
-use super::alert::Alerts;
 use super::config::{Config, Overflow};
 use super::layout;
+use super::origin;
 use super::room::{Room, Space};
 use super::side_file::SideFile;
 use super::tail::Tail;
@@ -45,7 +45,6 @@ pub(crate) struct Appender {
     /// Entries of this appender's wait for a sync: how many cuts there had been when they were written, and the seq behind
     /// them.
     unsynced: Option<(u64, Seq)>,
-    alerts: Alerts,
     latched: bool,
 }
 
@@ -60,7 +59,6 @@ impl Appender {
             space: Space::new(journal)?,
             writer: None,
             unsynced: None,
-            alerts: Alerts::default(),
             latched: false,
         };
         let lock = appender.lock.clone();
@@ -97,7 +95,7 @@ impl Appender {
             Ok(committed)
         });
         if let Some(lost) = self.space.take_lost() {
-            self.alerts.consider(&self.journal, &self.config.limits, lost);
+            self.journal.alerts().consider(&self.journal, &self.config.limits, lost);
         }
         committed
     }
@@ -184,8 +182,12 @@ impl Appender {
     fn reload(&mut self) -> Result<()> {
         self.writer = None;
         let store = self.journal.store();
+        let (config, renewed) = origin::settle(store, &self.lock)?;
+        self.config = config;
         self.config_id = Config::identity(store)?;
-        self.config = Config::load(store)?.ok_or_else(|| Error::Missing { path: store.path().to_owned() })?;
+        if let Some(renewal) = renewed {
+            tracing::warn!(former = %renewal.former_id, id = %self.config.id, "restored while it was written to");
+        }
         let mark = TailMark::read(&self.lock)?;
         if self.unsynced.is_some_and(|(cuts, _)| mark.as_ref().is_none_or(|mark| mark.cuts != cuts)) {
             // Another process's sync has failed since, or nobody knows: what this one relied on may be gone.

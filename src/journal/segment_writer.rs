@@ -1,7 +1,7 @@
 //! The active segment: where records are added, and what is known of it.
 
 use super::tail::{Tail, write_again};
-use super::tail_mark::{NameChange, TailMark};
+use super::tail_mark::{ConfigSeen, NameChange, TailMark};
 use crate::error::Result;
 use crate::record::Block;
 use crate::storage::{File, Store};
@@ -32,7 +32,8 @@ impl SegmentWriter {
             durable_next: tail.durable_next,
             syncs,
             bytes_written,
-            cuts: last.map_or(0, |mark| mark.cuts),
+            cuts: last.as_ref().map_or(0, |mark| mark.cuts),
+            config: ConfigSeen::now(store, last.and_then(|mark| mark.config)),
             changing: false,
         };
         let own_from = tail.end;
