@@ -131,6 +131,11 @@ impl Facts {
         Ok(())
     }
 
+    /// The same for a copy of the journal, made now.
+    pub fn of_a_copy(self) -> Self {
+        Self { copied: true, ..self }
+    }
+
     fn restored(&mut self) {
         let Some(backup) = self.backup.clone() else { return };
         let (tried, ids) = (std::mem::take(&mut self.tried), std::mem::take(&mut self.ids));

@@ -476,6 +476,18 @@ fn a_number_that_was_given_twice_is_reported_and_not_passed_over() {
 }
 
 #[test]
+fn a_writer_does_not_vouch_for_entries_that_a_killed_process_has_cut_off() {
+    let (fixture, journal) = Fixture::new(&Settings::default());
+    append(&journal, 1, 2);
+    let durable = fs::metadata(segment_path(&fixture, 1)).unwrap().len();
+    let mut survivor = Appender::open(&journal).unwrap();
+    survivor.commit(&mut block(numbers(3..=5)), Durability::NoSync).unwrap();
+    // Another's sync has failed; it was killed after it had cut the file, before it wrote its mark.
+    fs::File::options().write(true).open(segment_path(&fixture, 1)).unwrap().set_len(durable).unwrap();
+    assert!(matches!(survivor.sync(), Err(Error::Latched { .. })));
+}
+
+#[test]
 fn a_path_of_no_letters_is_said_to_be_empty() {
     let path = std::path::Path::new("");
     let opened = [

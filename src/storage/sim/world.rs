@@ -131,6 +131,11 @@ impl World {
         self.names.iter().map(|(name, inode)| (name.as_str(), self.live(*inode)))
     }
 
+    /// The same, shared: one allocation has one content for as long as it is held.
+    pub fn shared_files(&self) -> impl Iterator<Item = (&str, &Arc<Vec<u8>>)> {
+        self.names.iter().filter_map(|(name, inode)| Some((name.as_str(), &self.inodes.get(inode)?.live)))
+    }
+
     pub fn pending(&self) -> &[Pending] {
         &self.pending
     }
@@ -286,6 +291,24 @@ impl World {
                 }
             }
         }
+    }
+
+    /// Replaces what a file holds, behind everybody's back and on the disk itself; nothing if it is not there.
+    pub fn put(&mut self, name: &str, bytes: &[u8]) {
+        if let Some(inode) = self.inode(name) {
+            self.pending.retain(|op| !op.is_of(inode));
+            let times = self.touch(inode);
+            let bytes = Arc::new(bytes.to_vec());
+            let file = Inode { live: Arc::clone(&bytes), durable: bytes, times, durable_times: times };
+            self.inodes.insert(inode, file);
+        }
+    }
+
+    /// A copy of the directory as it is seen, of other files, in the same boot.
+    pub fn copied(&self) -> Self {
+        let mut copy = self.clone();
+        copy.restore(self, Restore::Copied);
+        copy
     }
 
     /// The world after a power cut, given the fate of each pending operation; those without one are lost.
