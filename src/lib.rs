@@ -55,6 +55,7 @@ mod fuzzing;
 pub mod fuzzing;
 mod ingest;
 mod journal;
+mod printable;
 mod record;
 mod replay;
 mod sink;
@@ -70,11 +71,12 @@ pub use exec_lock::ExecLock;
 pub use ingest::{IngestOptions, IngestReport, MAX_LINE_MAX, NotTaken, Notice, SyncPolicy, ingest};
 pub use journal::{
     Compaction, Config, Damage, DeadLetter, DeadLetters, Finding, Item, Journal, Limits, Overflow, Reader,
-    Settings, Stats, Verification,
+    Settings, Skipped, Stats, Verification,
 };
+pub use printable::printable;
 pub use record::{Record, Seq, Timestamp};
-pub use replay::{OnRefused, Progress, ReplayOptions, ReplayReport, Replayer, RunEnd};
-pub use sink::{Batch, BodyFormat, ExecOptions, ExecSink, Outcome, Sink, UnknownBodyFormat};
+pub use replay::{OnRefused, Progress, ReplayOptions, ReplayReport, Replayer, RequireAck, RunEnd};
+pub use sink::{Batch, BodyFormat, ExecOptions, ExecSink, FormerJournal, Outcome, Sink, UnknownBodyFormat};
 #[cfg(feature = "http")]
 pub use sink::{HttpOptions, HttpSetupError, HttpSink};
 pub use stop::{Stop, Stopper};

@@ -13,11 +13,14 @@ use crate::ingest::{IngestOptions, SyncPolicy, ingest};
 use crate::journal::{
     Appender, Committed, CursorFile, CursorState, Durability, Journal, RejectedLine, Settings, repair_in,
 };
-use crate::record::{Block, Timestamp, decode};
+use crate::record::{Block, Seq, Timestamp, decode};
 use crate::replay::{ReplayOptions, Replayer};
 use crate::stop::Stop;
-use crate::storage::sim::{Sim, World};
+use crate::storage::sim::{Restore, Sim, World};
 use crate::storage::{Open, Store};
+
+/// Of the runs in a script: few, so that they are met.
+pub(super) const REFUSALS_MAX: u64 = 3;
 
 /// What a script consists of.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -45,6 +48,8 @@ pub(super) enum Step {
         answers: Answers,
     },
     Compact,
+    /// Gives up so many of the entries that wait.
+    Skip(u64),
     /// Changes a limit.
     MaxEntries(u64),
     Inspect,
@@ -57,12 +62,17 @@ pub(super) enum Step {
     Pause,
     /// The processes are killed.
     Kill,
+    /// A person copies the files, while no process runs.
+    Backup,
+    /// A person puts the last backup back.
+    Restore(Restore),
 }
 
 pub(super) struct Driver {
     pub sim: Sim,
     pub history: History,
     settings: Settings,
+    backup: Option<World>,
     journal: Option<Journal>,
     writers: [Option<Appender>; 2],
     unsynced: [Vec<(u64, Bytes)>; 2],
@@ -73,7 +83,8 @@ impl Driver {
         let sim = Sim::new(world);
         let history = History::new(&sim, facts);
         let settings = settings.clone();
-        Self { sim, history, settings, journal: None, writers: [None, None], unsynced: Default::default() }
+        let (journal, backup) = (None, None);
+        Self { sim, history, settings, backup, journal, writers: [None, None], unsynced: Default::default() }
     }
 
     /// Runs steps; after an error the process dies and the next step is another's. The errors.
@@ -104,6 +115,7 @@ impl Driver {
         if !was_there {
             self.history.note(Event::Created);
         }
+        self.history.note(Event::Opened(journal.id()));
         Ok(self.journal.insert(journal).clone())
     }
 
@@ -130,10 +142,13 @@ impl Driver {
             Step::Ingest { lines, sync } => self.ingest(lines, sync),
             Step::Replay { batch, answers } => self.replay(batch, answers),
             Step::Compact => self.journal()?.compact(false).map(drop),
+            Step::Skip(count) => self.skip(count),
             Step::MaxEntries(most) => {
                 self.journal()?;
                 let settings = Settings { max_entries: Some(most), ..Settings::default() };
-                self.journal = Some(Journal::open_or_create_in(store(&self.sim), &settings)?);
+                let journal = Journal::open_or_create_in(store(&self.sim), &settings)?;
+                self.history.note(Event::Opened(journal.id()));
+                self.journal = Some(journal);
                 Ok(())
             }
             Step::Inspect => self.inspect(),
@@ -158,6 +173,24 @@ impl Driver {
             }
             Step::Kill => {
                 self.kill();
+                Ok(())
+            }
+            Step::Backup => {
+                self.kill();
+                if self.history.with(|facts| facts.created && !facts.spoilt) {
+                    self.backup = Some(self.sim.world());
+                    self.history.note(Event::BackedUp);
+                }
+                Ok(())
+            }
+            Step::Restore(how) => {
+                self.kill();
+                if let Some(backup) = &self.backup {
+                    let mut world = self.sim.world();
+                    world.restore(backup, how);
+                    self.sim.set_world(world);
+                    self.history.note(Event::Restored);
+                }
                 Ok(())
             }
         }
@@ -230,11 +263,24 @@ impl Driver {
             batch_size: batch,
             retries: 0,
             backoff: Duration::ZERO,
+            refusals_max: REFUSALS_MAX,
             ..ReplayOptions::default()
         };
         Replayer::new(&journal, receiver, &options)?.run(&Stop::never(), &mut |_| ())?;
         let cursor = CursorFile::open(journal.store(), Open::Read)?.load()?.cursor;
         self.history.note(Event::CursorAt(cursor.get()));
+        Ok(())
+    }
+
+    fn skip(&mut self, count: u64) -> Result<()> {
+        let journal = self.journal()?;
+        let stats = journal.stats()?;
+        let count = count.min(stats.next_seq - stats.cursor);
+        if let Some(through) = Seq::new(stats.cursor + count - 1).filter(|_| count > 0) {
+            self.history.note(Event::Skipping(count));
+            let cursor = journal.skip(through)?.cursor;
+            self.history.note(Event::CursorAt(cursor.get()));
+        }
         Ok(())
     }
 

@@ -8,7 +8,7 @@ use super::history::Facts;
 use super::oracle::check;
 use super::receiver::Answers;
 use crate::journal::{Overflow, Settings};
-use crate::storage::sim::{Fault, Plan, World};
+use crate::storage::sim::{Fault, Plan, Restore, World};
 
 /// A script in another order, with some steps twice and some left out.
 pub(super) fn shuffled(steps: &[Step], dice: &mut fastrand::Rng) -> Vec<Step> {
@@ -41,6 +41,7 @@ fn answers() -> impl Strategy<Value = Answers> {
         3 => Just(Answers::Accept),
         1 => (2..5_u64).prop_map(Answers::Refuse),
         1 => Just(Answers::Half),
+        1 => Just(Answers::RefuseAll),
         2 => (0..3_usize).prop_map(Answers::Later),
         1 => (1..3_u64).prop_map(Answers::AtMost),
         1 => (1..6_u64).prop_map(Answers::WhileAppending),
@@ -56,9 +57,18 @@ fn step() -> impl Strategy<Value = Step> {
         1 => (1..8_u64, any::<bool>()).prop_map(|(lines, sync)| Step::Ingest { lines, sync }),
         4 => (1..5_u64, answers()).prop_map(|(batch, answers)| Step::Replay { batch, answers }),
         1 => Just(Step::Compact),
+        1 => (1..6_u64).prop_map(Step::Skip),
         1 => (0..8_u64).prop_map(Step::MaxEntries),
         1 => Just(Step::Inspect),
         2 => Just(Step::Kill),
+        1 => Just(Step::Backup),
+        1 => prop::sample::select(vec![
+            Restore::InPlace,
+            Restore::InPlaceUntimed,
+            Restore::Replaced,
+            Restore::Copied,
+        ])
+        .prop_map(Step::Restore),
     ]
 }
 

@@ -3,13 +3,13 @@
 //! Between commits it holds nothing: any number of appenders may take turns. Under the lock it first checks that
 //! the journal still is as it left it; if not (another writer, a compaction, new limits) it looks again.
 
-use super::alert::Alerts;
 use super::config::{Config, Overflow};
 use super::layout;
+use super::origin;
 use super::room::{Room, Space};
 use super::side_file::SideFile;
 use super::tail::Tail;
-use super::tail_mark::TailMark;
+use super::tail_mark::{NameChange, TailMark};
 use super::{Journal, RejectedLine, SegmentWriter};
 use crate::error::{Error, Result};
 use crate::record::{Block, Seq};
@@ -44,7 +44,6 @@ pub(crate) struct Appender {
     writer: Option<SegmentWriter>,
     /// Entries of this appender's wait for a sync; how many cuts there had been when they were written.
     unsynced: Option<u64>,
-    alerts: Alerts,
     latched: bool,
 }
 
@@ -59,7 +58,6 @@ impl Appender {
             space: Space::new(journal)?,
             writer: None,
             unsynced: None,
-            alerts: Alerts::default(),
             latched: false,
         };
         let lock = appender.lock.clone();
@@ -96,7 +94,7 @@ impl Appender {
             Ok(committed)
         });
         if let Some(lost) = self.space.take_lost() {
-            self.alerts.consider(&self.journal, &self.config.limits, lost);
+            self.journal.alerts().consider(&self.journal, &self.config.limits, lost);
         }
         committed
     }
@@ -129,8 +127,27 @@ impl Appender {
             if appender.all_dealt_with()? {
                 appender.rotate()?;
             }
-            appender.space.reclaim().map(drop)
+            appender.unlink_settled().map(drop)
         })
+    }
+
+    /// Unlinks the segments in which nothing is pending. Says whether there were any.
+    fn unlink_settled(&mut self) -> Result<bool> {
+        if !self.space.is_reclaimable()? {
+            return Ok(false);
+        }
+        self.change_names(|appender, names| appender.space.reclaim(names))?;
+        Ok(true)
+    }
+
+    /// Changes names while no valid mark is on disk. After an error it stays invalid, so that whoever comes next looks at
+    /// the directory; otherwise a new one is written when the lock is given back.
+    fn change_names<T>(&mut self, work: impl FnOnce(&mut Self, &NameChange) -> Result<T>) -> Result<T> {
+        let lock = self.lock.clone();
+        let names = NameChange::begin(&lock, Some(&mut self.writer()?.mark))?;
+        let done = work(self, &names)?;
+        self.writer()?.mark.changing = false;
+        Ok(done)
     }
 
     /// Runs under the append lock, on the journal as it is now, and leaves a mark of how it is afterwards.
@@ -154,7 +171,8 @@ impl Appender {
     /// Whether everything is as this appender left it.
     fn is_current(&self) -> Result<bool> {
         let Some(writer) = &self.writer else { return Ok(false) };
-        Ok(TailMark::read(&self.lock)?.as_ref() == Some(&writer.mark)
+        Ok(!writer.mark.changing
+            && TailMark::read(&self.lock)?.as_ref() == Some(&writer.mark)
             && writer.file.len()? == writer.mark.end
             && self.config_id == Config::identity(self.journal.store())?)
     }
@@ -163,8 +181,12 @@ impl Appender {
     fn reload(&mut self) -> Result<()> {
         self.writer = None;
         let store = self.journal.store();
+        let (config, renewed) = origin::settle(store, &self.lock)?;
+        self.config = config;
         self.config_id = Config::identity(store)?;
-        self.config = Config::load(store)?.ok_or_else(|| Error::Missing { path: store.path().to_owned() })?;
+        if let Some(renewal) = renewed {
+            tracing::warn!(former = %renewal.former_id, id = %self.config.id, "restored while it was written to");
+        }
         let mark = TailMark::read(&self.lock)?;
         if self.unsynced.is_some_and(|cuts| mark.as_ref().is_none_or(|mark| mark.cuts != cuts)) {
             // Another process's sync has failed since, or nobody knows: what this one relied on may be gone.
@@ -173,17 +195,20 @@ impl Appender {
         }
         let mut tail = Tail::find(store, mark.clone(), Open::Write)?;
         self.space.check_cursor(tail.next)?;
+        if tail.changes_names() {
+            let names = NameChange::begin(&self.lock, mark.clone().as_mut())?;
+            tail.remove_superfluous(store, &names)?;
+        }
         if !tail.clean {
             tail.settle(store)?;
         }
-        let mut writer = SegmentWriter::new(store, &self.lock, tail, mark)?;
+        let writer = self.writer.insert(SegmentWriter::new(store, &self.lock, tail, mark)?);
         if !writer.joinable {
-            let file = writer.make_next(store)?;
-            writer.rotate(store, file)?;
+            self.begin_next_segment()?;
         }
         // On a full disk there may be no mark; see `locked`.
-        let _ = writer.mark.write(&self.lock);
-        self.writer = Some(writer);
+        let lock = self.lock.clone();
+        let _ = self.writer()?.mark.write(&lock);
         self.space.look()
     }
 
@@ -236,7 +261,7 @@ impl Appender {
         match self.writer()?.write(block, from, to) {
             Err(error) if error.is_storage_full() => {
                 self.space.look()?;
-                if !self.space.reclaim()? {
+                if !self.unlink_settled()? {
                     return Err(error);
                 }
                 self.writer()?.write(block, from, to)
@@ -280,17 +305,17 @@ impl Appender {
             return Ok(true);
         }
         self.space.look()?;
-        self.space.reclaim()?;
+        self.unlink_settled()?;
         if self.space.free(&self.config.limits) < bytes && self.all_dealt_with()? {
             self.rotate()?;
-            self.space.reclaim()?;
+            self.unlink_settled()?;
         }
         while self.space.free(&self.config.limits) < bytes {
             if self.overflow() != Overflow::DropOldest {
                 return Ok(false);
             }
-            match self.space.drop_oldest_segment()? {
-                Room::Made => {}
+            match self.space.evict_oldest_segment()? {
+                Room::Made => drop(self.unlink_settled()?),
                 Room::OnlyActiveLeft if self.writer()?.mark.end > 0 => self.rotate()?,
                 Room::OnlyActiveLeft => {
                     let limit = format!("no room for {bytes} bytes within {}", self.config.limits.max_bytes);
@@ -333,12 +358,19 @@ impl Appender {
     }
 
     fn rotate(&mut self) -> Result<()> {
-        let store = self.journal.store().clone();
         self.sync_active()?;
-        let file = self.writer()?.make_next(&store)?;
-        let rotated = self.writer()?.rotate(&store, file);
-        self.latch_on_error(rotated)?;
+        self.begin_next_segment()?;
         self.space.look()
+    }
+
+    /// Goes on in a new segment; the one before it is durable.
+    fn begin_next_segment(&mut self) -> Result<()> {
+        let store = self.journal.store().clone();
+        self.change_names(|appender, names| {
+            let file = appender.writer()?.make_next(&store, names)?;
+            let rotated = appender.writer()?.rotate(&store, file);
+            appender.latch_on_error(rotated)
+        })
     }
 
     fn sync_active(&mut self) -> Result<()> {

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use super::interrupted::{again, again_or_gone};
-use super::{FileId, Open, Storage, StorageFile, UnsafeFile, wait};
+use super::{FileId, Identity, Open, Storage, StorageFile, UnsafeFile, wait};
 use crate::error::{Error, Result};
 use crate::stop::Stop;
 
@@ -167,6 +167,14 @@ impl File {
     /// Takes the exclusive lock for as long as the file is open; false if somebody else has it.
     pub fn try_lock_for_good(&self) -> Result<bool> {
         again(|| self.file.try_lock()).map_err(|error| self.error("lock", error))
+    }
+
+    pub fn sync_all(&self) -> Result<()> {
+        again(|| self.file.sync_all()).map_err(|error| self.error("sync", error))
+    }
+
+    pub fn identity(&self) -> Result<Identity> {
+        again(|| self.file.identity()).map_err(|error| self.error("look at", error))
     }
 
     pub fn id(&self) -> Result<FileId> {

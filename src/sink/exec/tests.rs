@@ -18,6 +18,7 @@ use crate::storage::disk::Disk;
 
 fn batch(body: &[u8]) -> Batch {
     Batch {
+        former: None,
         journal: Uuid::nil(),
         first: Seq::new(501).unwrap(),
         last: Seq::new(503).unwrap(),
