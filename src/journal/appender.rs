@@ -3,7 +3,6 @@
 //! Between commits it holds nothing: any number of appenders may take turns. Under the lock it first checks that
 //! the journal still is as it left it; if not (another writer, a compaction, new limits) it looks again.
 
-use super::alert::Alerts;
 use super::config::{Config, Overflow};
 use super::layout;
 use super::origin;
@@ -45,7 +44,6 @@ pub(crate) struct Appender {
     writer: Option<SegmentWriter>,
     /// Entries of this appender's wait for a sync; how many cuts there had been when they were written.
     unsynced: Option<u64>,
-    alerts: Alerts,
     latched: bool,
 }
 
@@ -60,7 +58,6 @@ impl Appender {
             space: Space::new(journal)?,
             writer: None,
             unsynced: None,
-            alerts: Alerts::default(),
             latched: false,
         };
         let lock = appender.lock.clone();
@@ -97,7 +94,7 @@ impl Appender {
             Ok(committed)
         });
         if let Some(lost) = self.space.take_lost() {
-            self.alerts.consider(&self.journal, &self.config.limits, lost);
+            self.journal.alerts().consider(&self.journal, &self.config.limits, lost);
         }
         committed
     }
