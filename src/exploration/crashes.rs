@@ -88,5 +88,6 @@ pub(super) fn fingerprint(world: &World) -> u64 {
         }
         (bytes.len(), crc32fast::hash(&bytes)).hash(&mut hasher);
     }
+    world.attributes().for_each(|attribute| attribute.hash(&mut hasher));
     hasher.finish()
 }

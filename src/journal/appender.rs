@@ -50,7 +50,7 @@ pub(crate) struct Appender {
 
 impl Appender {
     pub fn open(journal: &Journal) -> Result<Self> {
-        let lock = journal.store().open(layout::APPEND_LOCK, Open::Create)?;
+        let lock = journal.store().open_to_overwrite(layout::APPEND_LOCK)?;
         let mut appender = Self {
             journal: journal.clone(),
             lock,

@@ -6,17 +6,27 @@ use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::fs::{FileExt, MetadataExt};
 use std::path::Path;
 
-use rustix::fs::{AtFlags, Mode, OFlags, StatxFlags};
+use rustix::fs::{AtFlags, IFlags, Mode, OFlags, StatxFlags, XattrFlags};
+use rustix::io::Errno;
 
-use super::{FileId, Open, Storage, StorageFile, UnsafeFile};
+use super::{FileId, Open, Storage, StorageFile, UnsafeFile, Volume};
 
 const DIRECTORY_MODE: Mode = Mode::RWXU;
 const FILE_MODE: Mode = Mode::RUSR.union(Mode::WUSR);
+
+/// Where a file's attribute is kept: its owner may set it, and a copy by `cp -a` or `rsync -X` takes it along.
+const ATTRIBUTE: &str = "user.edgesync";
+/// More than any value that we keep there.
+const ATTRIBUTE_BYTES_MAX: usize = 4096;
+
+/// File systems that never overwrite a block, by their number in statfs(2): btrfs, bcachefs, ZFS.
+const COPY_ON_WRITE: [u64; 3] = [0x9123_683e, 0xca45_1a4e, 0x2fc1_2fc1];
 
 /// A directory of a file system.
 #[derive(Debug)]
 pub(crate) struct Disk {
     directory: OwnedFd,
+    copies_on_write: bool,
 }
 
 impl Disk {
@@ -28,7 +38,10 @@ impl Disk {
         if writer && owner != rustix::process::geteuid().as_raw() {
             return Err(io::Error::other(UnsafeFile("the directory belongs to another user")));
         }
-        Ok(Self { directory })
+        // Where the system does not say, it is taken for one that overwrites, as most do.
+        let copies_on_write = rustix::fs::fstatfs(&directory)
+            .is_ok_and(|found| COPY_ON_WRITE.contains(&(found.f_type as u64 & 0xffff_ffff)));
+        Ok(Self { directory, copies_on_write })
     }
 
     /// Makes a directory that only its owner can enter, whatever the umask says, and opens it.
@@ -104,6 +117,18 @@ impl Storage for Disk {
         // Linux, proc_sys_kernel(5): a UUID that is made anew at every boot.
         let id = std::fs::read_to_string("/proc/sys/kernel/random/boot_id").ok()?;
         Some(id.trim().to_owned()).filter(|id| !id.is_empty() && id.len() <= 64)
+    }
+
+    fn volume(&self) -> Option<Volume> {
+        let found = rustix::fs::fstatvfs(&self.directory).ok()?;
+        let bytes = |blocks: u64| blocks.saturating_mul(found.f_frsize);
+        // A file system without a size of its own (an overlay of the network, a FUSE one) says 0.
+        (found.f_blocks > 0)
+            .then(|| Volume { total_bytes: bytes(found.f_blocks), available_bytes: bytes(found.f_bavail) })
+    }
+
+    fn copies_on_write(&self) -> bool {
+        self.copies_on_write
     }
 }
 
@@ -182,6 +207,28 @@ impl StorageFile for File {
             Err(_) => Ok(FileId { inode: self.metadata()?.ino(), born_ns: 0 }),
         }
     }
+
+    fn overwrite_in_place(&self) -> io::Result<()> {
+        let flags = rustix::fs::ioctl_getflags(self)?;
+        Ok(rustix::fs::ioctl_setflags(self, flags | IFlags::NOCOW)?)
+    }
+
+    fn attribute(&self) -> io::Result<Vec<u8>> {
+        let mut value = vec![0; ATTRIBUTE_BYTES_MAX];
+        match rustix::fs::fgetxattr(self, ATTRIBUTE, &mut value) {
+            Ok(length) => {
+                value.truncate(length);
+                Ok(value)
+            }
+            // None, none possible, or none of ours.
+            Err(Errno::NODATA | Errno::NOTSUP | Errno::RANGE) => Ok(Vec::new()),
+            Err(errno) => Err(errno.into()),
+        }
+    }
+
+    fn set_attribute(&self, value: &[u8]) -> io::Result<()> {
+        Ok(rustix::fs::fsetxattr(self, ATTRIBUTE, value, XattrFlags::empty())?)
+    }
 }
 
 #[cfg(test)]
@@ -195,7 +242,7 @@ mod tests {
         assert!(FileExt::write_at(&unsyncable, &[], 0).is_ok());
         let file: Box<dyn StorageFile> = Box::new(unsyncable.try_clone().unwrap());
         assert!(file.sync_data().is_err());
-        assert!(Disk { directory: unsyncable.into() }.sync_names().is_err());
+        assert!(Disk { directory: unsyncable.into(), copies_on_write: false }.sync_names().is_err());
         assert!(sync_parent(Path::new("/proc/journal")).is_err());
     }
 

@@ -52,6 +52,14 @@ impl FileId {
     }
 }
 
+/// A file system's size.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Volume {
+    pub total_bytes: u64,
+    /// What a user without privileges may still write.
+    pub available_bytes: u64,
+}
+
 /// One directory.
 pub(crate) trait Storage: fmt::Debug + Send + Sync {
     /// Opens a regular file of ours; refuses links, devices, and files of others.
@@ -68,6 +76,14 @@ pub(crate) trait Storage: fmt::Debug + Send + Sync {
     fn sync_names(&self) -> io::Result<()>;
     /// Names this boot of the machine; none where that is unknown.
     fn boot_id(&self) -> Option<String>;
+    /// The file system that the directory is on; none where there is no bound, or where it is unknown.
+    fn volume(&self) -> Option<Volume> {
+        None
+    }
+    /// Whether an overwritten block takes a new one, so that a full file system refuses what changes no length.
+    fn copies_on_write(&self) -> bool {
+        false
+    }
 }
 
 /// One open file. Its locks are those of the open file, not of the process, and end with it.
@@ -90,6 +106,19 @@ pub(crate) trait StorageFile: Send + Sync {
     fn unlock(&self) -> io::Result<()>;
     /// Which file this is.
     fn id(&self) -> io::Result<FileId>;
+    /// Asks that this file, still empty, be overwritten in place where the file system would copy on write.
+    fn overwrite_in_place(&self) -> io::Result<()> {
+        Ok(())
+    }
+    /// A small value kept beside the file's content; empty if there is none. It is replaced whole, in one step, and made
+    /// durable by [`StorageFile::sync_data`].
+    fn attribute(&self) -> io::Result<Vec<u8>> {
+        Ok(Vec::new())
+    }
+    /// Replaces that value. On a file system that copies on write this needs no block for data.
+    fn set_attribute(&self, _value: &[u8]) -> io::Result<()> {
+        Err(io::ErrorKind::Unsupported.into())
+    }
 }
 
 /// Inside an [`io::Error`]: a file that must not be used. The text says why.

@@ -4,7 +4,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use super::{FileId, Open, Storage, StorageFile, UnsafeFile};
+use super::{FileId, Open, Storage, StorageFile, UnsafeFile, Volume};
 use crate::error::{Error, Result};
 
 /// A directory.
@@ -33,6 +33,15 @@ impl Store {
             Ok(file) => Ok(File { path, file: Arc::from(file) }),
             Err(error) => Err(unsafe_or_io("open", path, error)),
         }
+    }
+
+    /// Opens a small file that is overwritten again and again, or makes it: on a full disk that must go on.
+    pub fn open_to_overwrite(&self, name: &str) -> Result<File> {
+        let file = self.open(name, Open::Create)?;
+        if self.copies_on_write() && file.len()? == 0 {
+            file.overwrite_in_place();
+        }
+        Ok(file)
     }
 
     /// Opens a file that may not be there.
@@ -74,6 +83,14 @@ impl Store {
 
     pub fn boot_id(&self) -> Option<String> {
         self.storage.boot_id()
+    }
+
+    pub fn volume(&self) -> Option<Volume> {
+        self.storage.volume()
+    }
+
+    pub fn copies_on_write(&self) -> bool {
+        self.storage.copies_on_write()
     }
 }
 
@@ -142,6 +159,20 @@ impl File {
 
     pub fn id(&self) -> Result<FileId> {
         self.file.id().map_err(|error| self.error("look at", error))
+    }
+
+    /// Asks that the file, still empty, be overwritten in place. Where that cannot be had it is copied on write.
+    fn overwrite_in_place(&self) {
+        let _ = self.file.overwrite_in_place();
+    }
+
+    /// A small value kept beside the file's content; empty if there is none.
+    pub fn attribute(&self) -> Result<Vec<u8>> {
+        self.file.attribute().map_err(|error| self.error("read an attribute of", error))
+    }
+
+    pub fn set_attribute(&self, value: &[u8]) -> Result<()> {
+        self.file.set_attribute(value).map_err(|error| self.error("set an attribute of", error))
     }
 
     fn error(&self, action: &'static str, source: io::Error) -> Error {

@@ -15,6 +15,7 @@ pub(crate) enum Call {
     Write,
     SetLen,
     Sync,
+    SetAttribute,
     Lock,
 }
 

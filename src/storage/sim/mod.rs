@@ -191,4 +191,9 @@ impl Storage for Sim {
     fn boot_id(&self) -> Option<String> {
         Some(format!("boot-{}", self.state().world.boot()))
     }
+
+    /// The more demanding kind.
+    fn copies_on_write(&self) -> bool {
+        true
+    }
 }

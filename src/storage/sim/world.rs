@@ -23,6 +23,11 @@ pub(crate) enum Pending {
         inode: u64,
         length: usize,
     },
+    /// A file's attribute; never torn.
+    Attribute {
+        inode: u64,
+        value: Arc<[u8]>,
+    },
     Link {
         name: String,
         inode: u64,
@@ -53,6 +58,8 @@ pub(crate) enum Fate {
 struct Inode {
     live: Arc<Vec<u8>>,
     durable: Arc<Vec<u8>>,
+    attribute: Arc<[u8]>,
+    durable_attribute: Arc<[u8]>,
 }
 
 /// A directory.
@@ -69,9 +76,10 @@ pub(crate) struct World {
 impl Pending {
     fn is_of(&self, file: u64) -> bool {
         match self {
-            Self::Write { inode, .. } | Self::Extend { inode, .. } | Self::SetLen { inode, .. } => {
-                *inode == file
-            }
+            Self::Write { inode, .. }
+            | Self::Extend { inode, .. }
+            | Self::SetLen { inode, .. }
+            | Self::Attribute { inode, .. } => *inode == file,
             Self::Link { .. } | Self::Rename { .. } | Self::Unlink { .. } => false,
         }
     }
@@ -94,9 +102,23 @@ impl World {
         self.inodes.get(&inode).map_or(&[], |inode| &inode.live)
     }
 
+    pub fn attribute(&self, inode: u64) -> &[u8] {
+        self.inodes.get(&inode).map_or(&[], |inode| &inode.attribute)
+    }
+
+    pub fn set_attribute(&mut self, inode: u64, value: &[u8]) {
+        self.inodes.entry(inode).or_default().attribute = value.into();
+        self.pending.push(Pending::Attribute { inode, value: value.into() });
+    }
+
     /// The files as they are seen.
     pub fn files(&self) -> impl Iterator<Item = (&str, &[u8])> {
         self.names.iter().map(|(name, inode)| (name.as_str(), self.live(*inode)))
+    }
+
+    /// The attributes as they are seen, by the names of their files.
+    pub fn attributes(&self) -> impl Iterator<Item = (&str, &[u8])> {
+        self.names.iter().map(|(name, inode)| (name.as_str(), self.attribute(*inode)))
     }
 
     pub fn pending(&self) -> &[Pending] {
@@ -162,6 +184,7 @@ impl World {
 
     /// A sync of this file failed.
     pub fn lose_unsynced(&mut self, file: u64) {
+        self.pending.retain(|op| !matches!(op, Pending::Attribute { inode, .. } if *inode == file));
         for op in &mut self.pending {
             if let Pending::Write { inode, offset, bytes } = op
                 && *inode == file
@@ -196,6 +219,7 @@ impl World {
         after.inodes.retain(|inode, _| named.values().any(|used| used == inode));
         for inode in after.inodes.values_mut() {
             inode.live = Arc::clone(&inode.durable);
+            inode.attribute = Arc::clone(&inode.durable_attribute);
         }
         after
     }
@@ -228,6 +252,11 @@ impl World {
             Pending::SetLen { inode, length } => {
                 if let Some(file) = self.inodes.get_mut(&inode) {
                     Arc::make_mut(&mut file.durable).resize(length, 0);
+                }
+            }
+            Pending::Attribute { inode, value } => {
+                if let Some(file) = self.inodes.get_mut(&inode) {
+                    file.durable_attribute = value;
                 }
             }
             Pending::Link { name, inode } => {
