@@ -10,10 +10,10 @@ use super::room::{Room, Space};
 use super::side_file::SideFile;
 use super::tail::Tail;
 use super::tail_mark::TailMark;
-use super::{Journal, RejectedLine, SegmentWriter};
+use super::{Journal, RejectedLine, SegmentWriter, segments};
 use crate::error::{Error, Result};
 use crate::record::{Block, Seq};
-use crate::storage::{File, FileId, Open};
+use crate::storage::{File, FileId};
 
 /// Whether a commit waits for the disk.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -40,6 +40,8 @@ pub(crate) struct Appender {
     /// Identity of the `journal.json` that `config` was read from.
     config_id: Option<FileId>,
     config: Config,
+    /// The size at which segments are sealed: it follows the limits and the file system's size.
+    segment_bytes: u64,
     space: Space,
     writer: Option<SegmentWriter>,
     /// Entries of this appender's wait for a sync; how many cuts there had been when they were written.
@@ -56,6 +58,7 @@ impl Appender {
             lock,
             config_id: None,
             config: journal.config().clone(),
+            segment_bytes: 0,
             space: Space::new(journal)?,
             writer: None,
             unsynced: None,
@@ -112,9 +115,13 @@ impl Appender {
             return Ok(());
         }
         self.locked(|appender| {
-            let bytes = SideFile::open(appender.journal.store(), layout::REJECTED, &appender.config.limits)?
-                .append(lines)?;
-            appender.space.grew(bytes);
+            let bytes = match appender.keep_rejected(lines) {
+                Err(error) if error.is_storage_full() && appender.give_back()? => {
+                    appender.keep_rejected(lines)?
+                }
+                result => result?,
+            };
+            appender.space.grew_aside(bytes);
             let writer = appender.writer()?;
             writer.mark.count_sync();
             writer.mark.count_write(bytes);
@@ -122,11 +129,14 @@ impl Appender {
         })
     }
 
-    /// Gives back the space of entries that were dealt with: seals the active segment if all of it was, and unlinks.
+    fn keep_rejected(&self, lines: &[RejectedLine]) -> Result<u64> {
+        SideFile::open(self.journal.store(), layout::REJECTED, &self.config.limits)?.append(lines)
+    }
+
+    /// Gives back the space of entries that were settled: seals the active segment if all of it was, and unlinks.
     pub fn reclaim(&mut self) -> Result<()> {
         self.locked(|appender| {
-            appender.space.look()?;
-            if appender.all_dealt_with()? {
+            if appender.all_settled()? {
                 appender.rotate()?;
             }
             appender.space.reclaim().map(drop)
@@ -145,6 +155,7 @@ impl Appender {
         }
         let result = work(self);
         if let Some(writer) = &mut self.writer {
+            writer.mark.sealed = self.space.sealed();
             // Without a mark the next writer reads the segment; on a full disk that is how it is.
             let _ = writer.mark.write(&self.lock);
         }
@@ -171,20 +182,38 @@ impl Appender {
             self.latched = true;
             return Err(Error::Latched { path: store.path().to_owned() });
         }
-        let mut tail = Tail::find(store, mark.clone(), Open::Write)?;
+        let mut tail = self.find_tail(mark.clone())?;
+        let store = self.journal.store();
         self.space.check_cursor(tail.next)?;
         if !tail.clean {
             tail.settle(store)?;
         }
         let mut writer = SegmentWriter::new(store, &self.lock, tail, mark)?;
+        self.space.measure(writer.mark.end)?;
         if !writer.joinable {
             let file = writer.make_next(store)?;
             writer.rotate(store, file)?;
+            self.space.rotated(writer.mark.segment)?;
         }
+        self.segment_bytes = self.config.segment_bytes_effective(store.volume());
+        writer.mark.sealed = self.space.sealed();
         // On a full disk there may be no mark; see `locked`.
         let _ = writer.mark.write(&self.lock);
         self.writer = Some(writer);
-        self.space.look()
+        Ok(())
+    }
+
+    /// Where the journal ends. The directory is listed only where the mark leaves a doubt.
+    fn find_tail(&mut self, mark: Option<TailMark>) -> Result<Tail> {
+        let store = self.journal.store();
+        if let Some(active) = mark.as_ref().and_then(|mark| self.space.follow(mark))
+            && let Some(tail) = Tail::find_at(store, active, mark.clone())?
+            && tail.is_newest(store)?
+        {
+            return Ok(tail);
+        }
+        let active = self.space.list(mark.as_ref())?;
+        Tail::find_at(store, active, mark)?.ok_or_else(|| segments::none(store))
     }
 
     fn writer(&mut self) -> Result<&mut SegmentWriter> {
@@ -231,23 +260,31 @@ impl Appender {
         Err(Error::Damaged { path: self.journal.path().to_owned(), reason })
     }
 
-    /// Writes records, or some of them if the disk is full; if it takes none, what was dealt with makes room, once.
+    /// Writes records, or some of them if the disk is full; if it takes none, what is settled makes room.
     fn write_records(&mut self, block: &Block, from: usize, to: usize) -> Result<usize> {
-        match self.writer()?.write(block, from, to) {
-            Err(error) if error.is_storage_full() => {
-                self.space.look()?;
-                if !self.space.reclaim()? {
-                    return Err(error);
-                }
-                self.writer()?.write(block, from, to)
+        loop {
+            match self.writer()?.write(block, from, to) {
+                Err(error) if error.is_storage_full() && self.give_back()? => {}
+                result => return result,
             }
-            result => result,
         }
+    }
+
+    /// The disk is full: gives back what is settled, also the active segment if all of it is. False if nothing was.
+    fn give_back(&mut self) -> Result<bool> {
+        if self.space.reclaim()? {
+            return Ok(true);
+        }
+        if !self.all_settled()? {
+            return Ok(false);
+        }
+        self.rotate()?;
+        self.space.reclaim()
     }
 
     /// How many records from index `from` on can be written now; makes room and changes segments as needed.
     fn fitting(&mut self, block: &Block, from: usize) -> Result<usize> {
-        let size = self.config.segment_bytes_effective();
+        let size = self.segment_bytes;
         let first = block.records(from, from + 1).len() as u64;
         let end = self.writer()?.mark.end;
         if end > 0 && end + first > size {
@@ -279,9 +316,10 @@ impl Appender {
         if self.space.free(&self.config.limits) >= bytes {
             return Ok(true);
         }
-        self.space.look()?;
+        let active_bytes = self.writer()?.mark.end;
+        self.space.measure(active_bytes)?;
         self.space.reclaim()?;
-        if self.space.free(&self.config.limits) < bytes && self.all_dealt_with()? {
+        if self.space.free(&self.config.limits) < bytes && self.all_settled()? {
             self.rotate()?;
             self.space.reclaim()?;
         }
@@ -302,7 +340,7 @@ impl Appender {
     }
 
     /// Whether there is something in the active segment, and no entry of it is pending.
-    fn all_dealt_with(&mut self) -> Result<bool> {
+    fn all_settled(&mut self) -> Result<bool> {
         let next = self.next_seq();
         Ok(self.writer()?.mark.end > 0 && self.space.cursor()? >= next)
     }
@@ -335,10 +373,21 @@ impl Appender {
     fn rotate(&mut self) -> Result<()> {
         let store = self.journal.store().clone();
         self.sync_active()?;
-        let file = self.writer()?.make_next(&store)?;
+        let file = match self.writer()?.make_next(&store) {
+            Err(error) if error.is_storage_full() && self.space.reclaim()? => {
+                self.writer()?.make_next(&store)?
+            }
+            result => result?,
+        };
         let rotated = self.writer()?.rotate(&store, file);
         self.latch_on_error(rotated)?;
-        self.space.look()
+        let active = self.writer()?.mark.segment;
+        self.space.rotated(active)?;
+        self.segment_bytes = self.config.segment_bytes_effective(store.volume());
+        if self.space.is_disk_short() {
+            self.space.reclaim()?;
+        }
+        Ok(())
     }
 
     fn sync_active(&mut self) -> Result<()> {

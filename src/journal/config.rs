@@ -10,7 +10,7 @@ use uuid::Uuid;
 use super::layout;
 use crate::error::{Error, Result};
 use crate::record::{Timestamp, seal_line, unseal_line};
-use crate::storage::{FileId, Open, Store};
+use crate::storage::{FileId, Open, Store, Volume};
 
 /// The newest format that this version reads and the one that it writes.
 const FORMAT: u64 = 1;
@@ -174,9 +174,11 @@ impl Config {
         Ok(self)
     }
 
-    /// The size at which segments are sealed: small enough that dropping one frees a small part of the limit.
-    pub(crate) fn segment_bytes_effective(&self) -> u64 {
-        self.segment_bytes.min(self.limits.max_bytes / 8)
+    /// The size at which segments are sealed: small enough that giving one back frees a small part of the limit, and of the
+    /// file system that the journal is on.
+    pub(crate) fn segment_bytes_effective(&self, volume: Option<Volume>) -> u64 {
+        let bytes = self.segment_bytes.min(self.limits.max_bytes / 8);
+        volume.map_or(bytes, |volume| bytes.min(volume.total_bytes / 16).max(SEGMENT_BYTES_MIN))
     }
 
     /// Reads `journal.json`; none if there is no such file.
@@ -331,7 +333,7 @@ mod tests {
             config.clone().with(&Settings { max_bytes: Some(1 << 20), ..Settings::default() }).unwrap();
         assert_eq!(changed.limits.max_entries, Some(7));
         assert_eq!(changed.limits.max_bytes, 1 << 20);
-        assert_eq!(changed.segment_bytes_effective(), 1 << 17);
+        assert_eq!(changed.segment_bytes_effective(None), 1 << 17);
         assert_eq!(changed.id, config.id);
     }
 

@@ -4,7 +4,7 @@
 //! | --- | --- |
 //! | `layout` | file names |
 //! | `config`, `create` | `journal.json`; making a journal |
-//! | `lines`, `seek`, `segments`, `tail`, `tail_mark` | finding one's way in and among the files; where the journal ends |
+//! | `lines`, `seek`, `segments`, `segment_list`, `tail`, `tail_mark` | finding one's way in and among the files; where the journal ends |
 //! | `appender`, `segment_writer`, `room` | writing: commits, rotation, limits |
 //! | `reader` | entries in order, past damage |
 //! | `cursor` | what was dealt with, what is in flight, the counters |
@@ -24,11 +24,14 @@ mod damaged;
 mod dead_letter;
 mod layout;
 mod lines;
+#[cfg(test)]
+mod many_segments;
 mod reader;
 mod rejected;
 mod repair;
 mod room;
 mod seek;
+mod segment_list;
 mod segment_writer;
 mod segments;
 mod side_file;
@@ -65,6 +68,9 @@ pub(crate) use self::rejected::RejectedLine;
 pub(crate) use self::repair::repair_in;
 use self::segment_writer::SegmentWriter;
 pub use self::stats::Stats;
+use self::tail::Tail;
+#[cfg(not(test))]
+use self::tail_mark::TailMark;
 #[cfg(test)]
 pub(crate) use self::tail_mark::TailMark;
 pub use self::verify::{Finding, Verification};
@@ -294,7 +300,11 @@ impl Journal {
 
     /// The next seq to be given.
     pub(crate) fn end(&self) -> Result<Seq> {
-        Ok(Seq::new(self.stats()?.next_seq).unwrap_or(Seq::FIRST))
+        let mark = match self.store().open_if_there(layout::APPEND_LOCK, Open::Read)? {
+            Some(lock) => TailMark::read(&lock)?,
+            None => None,
+        };
+        Ok(Tail::find(self.store(), mark, Open::Read)?.next)
     }
 
     /// Entries lost so far: evicted, or refused for good.
@@ -313,6 +323,17 @@ impl Journal {
             std::thread::sleep(DELIVERY_PAUSE);
         }
         Err(Error::Busy { path: self.path().to_owned() })
+    }
+
+    /// Does something that takes disk space: on a full disk once more, after what is settled has been given back.
+    pub(crate) fn with_room<T>(&self, work: impl Fn() -> Result<T>) -> Result<T> {
+        match work() {
+            Err(error) if error.is_storage_full() => {
+                Appender::open(self)?.reclaim()?;
+                work()
+            }
+            result => result,
+        }
     }
 
     /// Makes everything that was appended so far durable, and returns the high watermark after it.

@@ -8,11 +8,15 @@ use std::time::{Duration, Instant};
 use super::config::Limits;
 use super::cursor::{CursorFile, CursorState};
 use super::reader::{Item, Reader};
+use super::segment_list::{Sealed, SegmentList};
+use super::tail_mark::TailMark;
 use super::{Journal, layout, segments};
 use crate::error::{Error, Result};
 use crate::record::Seq;
 use crate::storage::{Open, Store};
 
+/// With less than this part of the file system free, what is settled is given back as soon as it can be.
+const SHORT: u64 = 8;
 /// Entries do not expire to the second.
 const EXPIRY_PERIOD_MAX: Duration = Duration::from_secs(10);
 
@@ -30,8 +34,10 @@ pub(crate) struct Space {
     cursor: Seq,
     /// Entries evicted or dead-lettered, as last seen.
     lost_seen: u64,
-    segments: Vec<Seq>,
-    bytes: u64,
+    segments: SegmentList,
+    /// The size of the active segment, and of all files that are not segments.
+    active_bytes: u64,
+    other_bytes: u64,
     last_expiry: Option<Instant>,
     /// Entries lost so far, before and after the evictions that no alert has been considered for.
     lost: Option<(u64, u64)>,
@@ -42,32 +48,74 @@ impl Space {
         let store = journal.store().clone();
         let cursor_file = CursorFile::open(&store, Open::Write)?;
         Ok(Self {
+            segments: SegmentList::new(&store),
             store,
             cursor_file,
             cursor: Seq::FIRST,
             lost_seen: 0,
-            segments: Vec::new(),
-            bytes: 0,
+            active_bytes: 0,
+            other_bytes: 0,
             last_expiry: None,
             lost: None,
         })
     }
 
-    /// Looks at the directory: others may have added to it or taken from it.
-    pub fn look(&mut self) -> Result<()> {
-        self.segments = segments::list(&self.store)?;
-        self.bytes = segments::bytes(&self.store)?;
+    /// Follows what another writer's mark says of the segments, without a look at the directory. The active one; none if the
+    /// mark does not tell.
+    pub fn follow(&mut self, mark: &TailMark) -> Option<Seq> {
+        let followed = mark.is_of_this_boot(&self.store)
+            && mark.sealed.as_ref().is_some_and(|sealed| self.segments.follow(mark.segment, sealed));
+        followed.then_some(mark.segment)
+    }
+
+    /// Lists the directory, given the mark that was found. The active segment.
+    pub fn list(&mut self, mark: Option<&TailMark>) -> Result<Seq> {
+        let mark = mark.filter(|mark| mark.is_of_this_boot(&self.store));
+        self.segments = SegmentList::load(&self.store, mark.and_then(|mark| mark.sealed.as_ref()))?;
+        let active = self.segments.newest().ok_or_else(|| segments::none(&self.store))?;
+        if mark.is_some_and(|mark| mark.segment != active) {
+            self.segments = SegmentList::load(&self.store, None)?;
+        }
+        Ok(active)
+    }
+
+    /// Looks at the files that grow under other processes' hands; the active segment has this size.
+    pub fn measure(&mut self, active_bytes: u64) -> Result<()> {
+        self.active_bytes = active_bytes;
+        self.other_bytes = self.segments.other_bytes()?;
         Ok(())
     }
 
-    /// Counts bytes that were written since.
+    /// For the next writer's mark.
+    pub fn sealed(&self) -> Option<Sealed> {
+        self.segments.sealed()
+    }
+
+    /// The active segment was sealed, and there is a new one.
+    pub fn rotated(&mut self, active: Seq) -> Result<()> {
+        self.segments.rotate(self.active_bytes, active);
+        self.measure(0)
+    }
+
+    /// Counts bytes that were added to the active segment.
     pub fn grew(&mut self, bytes: u64) {
-        self.bytes += bytes;
+        self.active_bytes += bytes;
+    }
+
+    /// Counts bytes that were added to another file.
+    pub fn grew_aside(&mut self, bytes: u64) {
+        self.other_bytes += bytes;
     }
 
     /// Bytes that may still be written.
     pub fn free(&self, limits: &Limits) -> u64 {
-        limits.max_bytes.saturating_sub(self.bytes)
+        let bytes = self.segments.sealed_bytes() + self.active_bytes + self.other_bytes;
+        limits.max_bytes.saturating_sub(bytes)
+    }
+
+    /// Whether the file system has little left.
+    pub fn is_disk_short(&self) -> bool {
+        self.store.volume().is_some_and(|volume| volume.available_bytes < volume.total_bytes / SHORT)
     }
 
     /// The cursor as it is now.
@@ -101,24 +149,22 @@ impl Space {
     /// Unlinks the segments in which nothing is pending, oldest first. Says whether there were any.
     pub fn reclaim(&mut self) -> Result<bool> {
         let cursor = self.cursor()?;
-        let count = segments::dealt_with(&self.segments, cursor);
-        if count > 0 {
-            // Whoever moved it may have been cut off before it was durable.
-            self.cursor_file.load_durable()?;
+        let count = self.segments.settled(cursor);
+        if count == 0 {
+            return Ok(false);
         }
-        for segment in self.segments.drain(..count) {
-            self.store.remove(&layout::segment_name(segment))?;
+        // Whoever moved it may have been cut off before it was durable.
+        self.cursor_file.load_durable()?;
+        for _ in 0..count {
+            self.segments.remove_oldest()?;
         }
-        if count > 0 {
-            self.store.sync_names()?;
-            self.look()?;
-        }
-        Ok(count > 0)
+        self.store.sync_names()?;
+        Ok(true)
     }
 
     /// Evicts what is pending in the oldest segment, and unlinks it.
     pub fn drop_oldest_segment(&mut self) -> Result<Room> {
-        let Some(second) = self.segments.get(1).copied() else { return Ok(Room::OnlyActiveLeft) };
+        let Some(second) = self.segments.second() else { return Ok(Room::OnlyActiveLeft) };
         self.evict_to(second)?;
         self.reclaim()?;
         Ok(Room::Made)

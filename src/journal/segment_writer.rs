@@ -34,6 +34,7 @@ impl SegmentWriter {
             syncs,
             bytes_written,
             cuts: last.map_or(0, |mark| mark.cuts),
+            sealed: None,
         };
         let own_from = tail.end;
         Ok(Self { file: tail.file, mark, joinable: tail.joinable, own_from })

@@ -44,13 +44,23 @@ impl Tail {
         }
     }
 
+    /// The same where the newest segment is known; none if its file is gone.
+    pub fn find_at(store: &Store, segment: Seq, mark: Option<TailMark>) -> Result<Option<Self>> {
+        let file = store.open_if_there(&layout::segment_name(segment), Open::Write)?;
+        file.map(|file| Self::find_in(store, segment, file, mark)).transpose()
+    }
+
+    /// Whether no segment was made after this one: it would have the name of the next seq. An empty one has that itself.
+    pub fn is_newest(&self, store: &Store) -> Result<bool> {
+        Ok(self.clean && (self.next == self.segment || !store.exists(&layout::segment_name(self.next))?))
+    }
+
     fn find_in(store: &Store, segment: Seq, file: File, mark: Option<TailMark>) -> Result<Self> {
         let length = file.len()?;
         let numbering = mark.as_ref().map_or(segment, |mark| mark.durable_next);
         let mark = mark.filter(|mark| mark.segment == segment && mark.durable_end <= length);
         let fresh = mark.as_ref().is_some_and(|mark| {
-            mark.boot.is_some()
-                && mark.boot == store.boot_id()
+            mark.is_of_this_boot(store)
                 && mark.end <= length
                 && file.id().is_ok_and(|id| id == mark.file)
         });

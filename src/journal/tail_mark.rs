@@ -6,13 +6,14 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::segment_list::Sealed;
 use super::slot;
 use crate::error::Result;
 use crate::record::Seq;
-use crate::storage::{File, FileId};
+use crate::storage::{File, FileId, Store};
 
 /// Smaller than any page, so that one write never straddles two.
-pub(crate) const MARK_BYTES: usize = 512;
+pub(crate) const MARK_BYTES: usize = 1024;
 
 /// See the module page.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -36,6 +37,9 @@ pub(crate) struct TailMark {
     /// How often a sync has failed, so that entries which no sync had covered were cut off.
     #[serde(default)]
     pub cuts: u64,
+    /// The segments, so that the next writer need not look at each; none in a mark of version 0.1.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sealed: Option<Sealed>,
 }
 
 impl TailMark {
@@ -47,6 +51,11 @@ impl TailMark {
         }
         let Some(mark) = slot::decode::<Self>(&bytes) else { return Ok(None) };
         Ok(Some(mark).filter(|mark| lock.id().is_ok_and(|id| id == mark.home)))
+    }
+
+    /// Whether it was written since the machine started: what it says of files cannot have been lost since.
+    pub fn is_of_this_boot(&self, store: &Store) -> bool {
+        self.boot.is_some() && self.boot == store.boot_id()
     }
 
     /// Counts a sync, for the statistics. Where counting ends does not matter.
@@ -90,6 +99,7 @@ mod tests {
             syncs: most,
             bytes_written: most,
             cuts: most,
+            sealed: Some(Sealed { oldest: seq, segments: most, bytes: most }),
         };
         let slot = slot::encode(&mark, MARK_BYTES).unwrap();
         assert_eq!(slot::decode::<TailMark>(&slot), Some(mark));

@@ -179,7 +179,7 @@ fn the_limit_of_bytes_is_kept_by_dropping_the_oldest() {
     for n in 0..40_u64 {
         let mut block = block((0..100).map(|i| (n * 100 + i).to_string()));
         appender.commit(&mut block, Durability::Sync).unwrap();
-        assert!(segments::bytes(journal.store()).unwrap() <= 64 << 10);
+        assert!(journal.stats().unwrap().bytes <= 64 << 10);
     }
     let stats = journal.stats().unwrap();
     assert_eq!(stats.evicted + stats.pending, 4000);

@@ -65,6 +65,14 @@ impl Store {
         }
     }
 
+    /// Whether there is a file of this name.
+    pub fn exists(&self, name: &str) -> Result<bool> {
+        match self.storage.size(name) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(false),
+            result => result.map(|_| true).map_err(Error::io("look at", self.path_of(name))),
+        }
+    }
+
     pub fn rename(&self, from: &str, to: &str) -> Result<()> {
         self.storage.rename(from, to).map_err(Error::io("rename", self.path_of(from)))
     }

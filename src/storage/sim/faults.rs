@@ -3,7 +3,7 @@
 use std::io;
 
 /// A call on a storage or on a file of it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(crate) enum Call {
     Open,
     List,

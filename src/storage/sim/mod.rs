@@ -45,6 +45,8 @@ struct State {
     /// Which open file holds the lock of which file.
     locks: HashMap<u64, u64>,
     calls: u64,
+    /// How many there were of each kind.
+    counts: HashMap<Call, u64>,
     plan: Option<Plan>,
     fired: bool,
     snapshots: Option<Vec<Snapshot>>,
@@ -67,8 +69,15 @@ impl fmt::Debug for Sim {
 
 impl Sim {
     pub fn new(world: World) -> Self {
-        let state =
-            State { world, locks: HashMap::new(), calls: 0, plan: None, fired: false, snapshots: None };
+        let state = State {
+            world,
+            locks: HashMap::new(),
+            calls: 0,
+            counts: HashMap::new(),
+            plan: None,
+            fired: false,
+            snapshots: None,
+        };
         Self(Arc::new(Machine {
             state: Mutex::new(state),
             unlocked: Condvar::new(),
@@ -101,6 +110,11 @@ impl Sim {
 
     pub fn calls(&self) -> u64 {
         self.state().calls
+    }
+
+    /// How many calls of this kind there have been.
+    pub fn count(&self, call: Call) -> u64 {
+        self.state().counts.get(&call).copied().unwrap_or(0)
     }
 
     pub fn fail(&self, plan: Option<Plan>) {
@@ -139,6 +153,7 @@ impl State {
     /// Counts a call. An error if it is to fail and to do nothing.
     fn effect_of(&mut self, call: Call) -> io::Result<Effect> {
         self.calls += 1;
+        *self.counts.entry(call).or_default() += 1;
         let Some(plan) = self.plan.filter(|plan| plan.meets(self.calls, call)) else {
             return Ok(Effect::Whole);
         };
