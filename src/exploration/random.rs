@@ -77,6 +77,7 @@ fn settings() -> impl Strategy<Value = Settings> {
     let overflow = prop::sample::select(vec![Overflow::DropOldest, Overflow::Reject]);
     (prop::sample::select(vec![0_u64, 0, 5, 9]), overflow).prop_map(|(max_entries, overflow)| Settings {
         segment_bytes: Some(1024),
+        max_bytes: Some(16 << 20),
         max_entries: Some(max_entries),
         overflow: Some(overflow),
         ..Settings::default()

@@ -272,14 +272,16 @@ impl Appender {
 
     /// The disk is full: gives back what is settled, also the active segment if all of it is. False if nothing was.
     fn give_back(&mut self) -> Result<bool> {
-        if self.space.reclaim()? {
-            return Ok(true);
+        let mut made = self.space.reclaim()?;
+        if !made && self.all_settled()? {
+            self.rotate()?;
+            self.space.reclaim()?;
+            made = true;
         }
-        if !self.all_settled()? {
-            return Ok(false);
+        if made {
+            self.journal.store().release_space()?;
         }
-        self.rotate()?;
-        self.space.reclaim()
+        Ok(made)
     }
 
     /// How many records from index `from` on can be written now; makes room and changes segments as needed.

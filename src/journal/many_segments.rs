@@ -21,7 +21,8 @@ struct Many {
 impl Many {
     fn new(segments: u64, settings: &Settings) -> Self {
         let sim = Sim::new(World::default());
-        let settings = Settings { segment_bytes: Some(SEGMENT_BYTES), ..settings.clone() };
+        let max_bytes = settings.max_bytes.or(Some(16 << 20));
+        let settings = Settings { segment_bytes: Some(SEGMENT_BYTES), max_bytes, ..settings.clone() };
         let store = Store::new(Path::new("journal"), Arc::new(sim.clone()));
         let journal = Journal::open_or_create_in(store, &settings).unwrap();
         let appenders = [Appender::open(&journal).unwrap(), Appender::open(&journal).unwrap()];
@@ -108,5 +109,7 @@ fn what_dropping_the_oldest_costs_does_not_grow_with_the_number_of_segments() {
         assert!(many.appenders[0].last_seen().0 > seq(1), "it is at its limit");
         many.looks(|many| (0..20).for_each(|_| many.append(0)))
     });
-    assert_eq!(costs[0], costs[1], "(lists, looks) with limits of 64 KiB and 256 KiB");
+    assert_eq!((costs[0].0, costs[1].0), (0, 0), "lists");
+    // How often room is made differs by a few.
+    assert!(costs[1].1 <= costs[0].1 * 11 / 10, "looks with limits of 64 KiB and 256 KiB: {costs:?}");
 }

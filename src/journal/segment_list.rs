@@ -67,10 +67,13 @@ impl SegmentList {
 
     /// Follows the names to what a mark says of them, without listing. False if only the directory can tell.
     pub fn follow(&mut self, active: Seq, sealed: &Sealed) -> bool {
+        if self.firsts.is_empty() {
+            return false;
+        }
         while self.firsts.front().is_some_and(|first| *first < sealed.oldest) {
             self.firsts.pop_front();
         }
-        if self.firsts.back().is_some_and(|last| *last < active) {
+        if self.firsts.back().is_none_or(|last| *last < active) {
             self.firsts.push_back(active);
         }
         self.sealed_bytes = sealed.bytes;

@@ -60,9 +60,7 @@ impl Tail {
         let numbering = mark.as_ref().map_or(segment, |mark| mark.durable_next);
         let mark = mark.filter(|mark| mark.segment == segment && mark.durable_end <= length);
         let fresh = mark.as_ref().is_some_and(|mark| {
-            mark.is_of_this_boot(store)
-                && mark.end <= length
-                && file.id().is_ok_and(|id| id == mark.file)
+            mark.is_of_this_boot(store) && mark.end <= length && file.id().is_ok_and(|id| id == mark.file)
         });
         let (start, covered) = match &mark {
             Some(mark) if fresh => ((mark.end, mark.next), Some(mark.end)),

@@ -28,7 +28,7 @@ fn numbers(range: std::ops::RangeInclusive<u64>) -> Vec<String> {
 }
 
 fn small_segments() -> Settings {
-    Settings { segment_bytes: Some(1024), ..Settings::default() }
+    Settings { segment_bytes: Some(1024), max_bytes: Some(16 << 20), ..Settings::default() }
 }
 
 #[test]

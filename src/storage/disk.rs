@@ -5,6 +5,7 @@ use std::io;
 use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::fs::{FileExt, MetadataExt};
 use std::path::Path;
+use std::sync::OnceLock;
 
 use rustix::fs::{AtFlags, IFlags, Mode, OFlags, StatxFlags, XattrFlags};
 use rustix::io::Errno;
@@ -114,9 +115,14 @@ impl Storage for Disk {
     }
 
     fn boot_id(&self) -> Option<String> {
-        // Linux, proc_sys_kernel(5): a UUID that is made anew at every boot.
-        let id = std::fs::read_to_string("/proc/sys/kernel/random/boot_id").ok()?;
-        Some(id.trim().to_owned()).filter(|id| !id.is_empty() && id.len() <= 64)
+        // No process outlives its boot.
+        static BOOT_ID: OnceLock<Option<String>> = OnceLock::new();
+        let read = || {
+            // Linux, proc_sys_kernel(5): a UUID that is made anew at every boot.
+            let id = std::fs::read_to_string("/proc/sys/kernel/random/boot_id").ok()?;
+            Some(id.trim().to_owned()).filter(|id| !id.is_empty() && id.len() <= 64)
+        };
+        BOOT_ID.get_or_init(read).clone()
     }
 
     fn volume(&self) -> Option<Volume> {
@@ -125,6 +131,14 @@ impl Storage for Disk {
         // A file system without a size of its own (an overlay of the network, a FUSE one) says 0.
         (found.f_blocks > 0)
             .then(|| Volume { total_bytes: bytes(found.f_blocks), available_bytes: bytes(found.f_bavail) })
+    }
+
+    /// What was freed can be taken again once the transaction in which that happened is committed.
+    fn release_space(&self) -> io::Result<()> {
+        if self.copies_on_write {
+            rustix::fs::syncfs(&self.directory)?;
+        }
+        Ok(())
     }
 
     fn copies_on_write(&self) -> bool {

@@ -80,6 +80,10 @@ pub(crate) trait Storage: fmt::Debug + Send + Sync {
     fn volume(&self) -> Option<Volume> {
         None
     }
+    /// Makes the space of removed files usable at once, where the file system would wait with it.
+    fn release_space(&self) -> io::Result<()> {
+        Ok(())
+    }
     /// Whether an overwritten block takes a new one, so that a full file system refuses what changes no length.
     fn copies_on_write(&self) -> bool {
         false

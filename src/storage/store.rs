@@ -97,6 +97,11 @@ impl Store {
         self.storage.volume()
     }
 
+    /// Makes the space of removed files usable at once.
+    pub fn release_space(&self) -> Result<()> {
+        self.storage.release_space().map_err(Error::io("sync the file system of", &self.path))
+    }
+
     pub fn copies_on_write(&self) -> bool {
         self.storage.copies_on_write()
     }

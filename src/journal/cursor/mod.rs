@@ -51,9 +51,7 @@ impl CursorFile {
 
     pub fn open(store: &Store, how: Open) -> Result<Self> {
         match store.open_if_there(layout::CURSOR, how)? {
-            Some(file) => {
-                Ok(Self { file, has_attribute: store.copies_on_write(), durable: Cell::new(None) })
-            }
+            Some(file) => Ok(Self { file, has_attribute: store.copies_on_write(), durable: Cell::new(None) }),
             None => {
                 Err(Error::Damaged { path: store.path_of(layout::CURSOR), reason: "it is missing".into() })
             }
