@@ -176,3 +176,56 @@ fn encode(file: &File, state: &CursorState) -> Result<Vec<u8>> {
 fn outgrown(file: &File) -> Error {
     Error::Damaged { path: file.path().to_owned(), reason: "its state outgrew its slot".into() }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+    use std::sync::Arc;
+
+    use super::super::test_support::seq;
+    use super::*;
+    use crate::storage::sim::{Fault, Plan, Sim, World};
+
+    fn open(sim: &Sim) -> CursorFile {
+        CursorFile::open(&Store::new(Path::new("journal"), Arc::new(sim.clone())), Open::Write).unwrap()
+    }
+
+    /// The cursor of a new journal, moved to seq 3 while a page can be written, and from then on on a full disk.
+    fn on_a_full_disk() -> (Sim, CursorFile) {
+        let sim = Sim::new(World::default());
+        let store = Store::new(Path::new("journal"), Arc::new(sim.clone()));
+        CursorFile::create(&store, &CursorState::new()).unwrap();
+        store.sync_names().unwrap();
+        let cursor = open(&sim);
+        cursor.update(|state| state.evict_to(seq(3))).unwrap();
+        sim.fail(Some(Plan { at: 0, fault: Fault::NoSpaceForData, for_good: true }));
+        (sim, cursor)
+    }
+
+    #[test]
+    fn the_cursor_moves_on_a_full_disk_that_copies_on_write_and_survives_a_crash_there() {
+        let (sim, cursor) = on_a_full_disk();
+        for to in 4..10 {
+            cursor.update(|state| state.evict_to(seq(to))).unwrap();
+            assert_eq!(open(&sim).load().unwrap().cursor, seq(to));
+        }
+        let after = Sim::new(sim.world().crash(&[]));
+        assert_eq!(open(&after).load().unwrap().cursor, seq(9));
+        open(&after).update(|state| state.evict_to(seq(10))).unwrap();
+        let again = Sim::new(after.world().crash(&[]));
+        assert_eq!(open(&again).load().unwrap().cursor, seq(10));
+    }
+
+    #[test]
+    fn an_old_state_that_was_put_aside_never_passes_for_the_cursor() {
+        let (sim, cursor) = on_a_full_disk();
+        cursor.update(|state| state.evict_to(seq(4))).unwrap();
+        sim.fail(None);
+        cursor.update(|state| state.evict_to(seq(5))).unwrap();
+        let mut world = sim.world();
+        world.damage(layout::CURSOR, 10);
+        world.damage(layout::CURSOR, SLOT_BYTES + 10);
+        let spoilt = Sim::new(world);
+        assert!(matches!(open(&spoilt).load(), Err(Error::Damaged { .. })));
+    }
+}
