@@ -98,7 +98,8 @@ pub struct Config {
 /// Settings for a new journal, or changes for an existing one: what is `None` gets the default, or stays as it is.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Settings {
-    /// Bytes, 1 KiB to 1 GiB; default 16 MiB. In a small journal segments are smaller: an eighth of `max_bytes`.
+    /// Bytes, 1 KiB to 1 GiB; default 16 MiB. Where there is little room segments are smaller: an eighth of `max_bytes`, a
+    /// sixteenth of the file system. `max_bytes` may not be more than 16,384 segments.
     pub segment_bytes: Option<u64>,
     /// Pending entries; 0: no limit, the default.
     pub max_entries: Option<u64>,
