@@ -3,7 +3,7 @@ module completions {
   # Keeps JSON lines safe in a local journal, and delivers them in order when the network is back
   export extern edgesync [
     --journal(-j): directory  # The journal's directory [default: $XDG_STATE_HOME/edgesync/journal]
-    --quiet(-q)               # Print no remarks and no progress; only an error that ends the run
+    --quiet(-q)               # Print nothing where the next run may succeed by itself, and one line where a person has to act
     --verbose(-v)             # Say how it went, even if nobody is watching
     --help(-h)                # Print help (see more with '--help')
     --version(-V)             # Print version
@@ -27,7 +27,7 @@ module completions {
     --dead-letter-threshold: string # Raise an alert each time so many more entries were evicted or dead-lettered; a new journal has 1000; 0 for never
     --alert-exec: string      # What an alert runs, with the stats as JSON on its standard input; '' for nothing
     --journal(-j): directory  # The journal's directory [default: $XDG_STATE_HOME/edgesync/journal]
-    --quiet(-q)               # Print no remarks and no progress; only an error that ends the run
+    --quiet(-q)               # Print nothing where the next run may succeed by itself, and one line where a person has to act
     --verbose(-v)             # Say how it went, even if nobody is watching
     --help(-h)                # Print help (see more with '--help')
   ]
@@ -57,7 +57,7 @@ module completions {
     --token-file: path        # Send the bearer token of this file [or of the environment: EDGESYNC_TOKEN]
     --ca-cert: path           # Trust the certificate authorities of this PEM file, and no others
     --journal(-j): directory  # The journal's directory [default: $XDG_STATE_HOME/edgesync/journal]
-    --quiet(-q)               # Print no remarks and no progress; only an error that ends the run
+    --quiet(-q)               # Print nothing where the next run may succeed by itself, and one line where a person has to act
     --verbose(-v)             # Say how it went, even if nobody is watching
     --help(-h)                # Print help (see more with '--help')
   ]
@@ -70,7 +70,7 @@ module completions {
   export extern "edgesync stats" [
     --format: string@"nu-complete edgesync stats format" # How to print
     --journal(-j): directory  # The journal's directory [default: $XDG_STATE_HOME/edgesync/journal]
-    --quiet(-q)               # Print no remarks and no progress; only an error that ends the run
+    --quiet(-q)               # Print nothing where the next run may succeed by itself, and one line where a person has to act
     --verbose(-v)             # Say how it went, even if nobody is watching
     --help(-h)                # Print help (see more with '--help')
   ]
@@ -84,7 +84,7 @@ module completions {
     --records                 # Print whole records: seq, time, payload and checksum
     --follow(-f)              # At the end wait for more, until interrupted
     --journal(-j): directory  # The journal's directory [default: $XDG_STATE_HOME/edgesync/journal]
-    --quiet(-q)               # Print no remarks and no progress; only an error that ends the run
+    --quiet(-q)               # Print nothing where the next run may succeed by itself, and one line where a person has to act
     --verbose(-v)             # Say how it went, even if nobody is watching
     --help(-h)                # Print help (see more with '--help')
   ]
@@ -92,7 +92,7 @@ module completions {
   # Shows the entries that the sink refused for good
   export extern "edgesync dead" [
     --journal(-j): directory  # The journal's directory [default: $XDG_STATE_HOME/edgesync/journal]
-    --quiet(-q)               # Print no remarks and no progress; only an error that ends the run
+    --quiet(-q)               # Print nothing where the next run may succeed by itself, and one line where a person has to act
     --verbose(-v)             # Say how it went, even if nobody is watching
     --help(-h)                # Print help (see more with '--help')
   ]
@@ -105,7 +105,7 @@ module completions {
   export extern "edgesync dead list" [
     --format: string@"nu-complete edgesync dead list format" # How to print
     --journal(-j): directory  # The journal's directory [default: $XDG_STATE_HOME/edgesync/journal]
-    --quiet(-q)               # Print no remarks and no progress; only an error that ends the run
+    --quiet(-q)               # Print nothing where the next run may succeed by itself, and one line where a person has to act
     --verbose(-v)             # Say how it went, even if nobody is watching
     --help(-h)                # Print help (see more with '--help')
   ]
@@ -114,7 +114,7 @@ module completions {
   export extern "edgesync compact" [
     --dry-run                 # Say what would be given back, and change nothing
     --journal(-j): directory  # The journal's directory [default: $XDG_STATE_HOME/edgesync/journal]
-    --quiet(-q)               # Print no remarks and no progress; only an error that ends the run
+    --quiet(-q)               # Print nothing where the next run may succeed by itself, and one line where a person has to act
     --verbose(-v)             # Say how it went, even if nobody is watching
     --help(-h)                # Print help (see more with '--help')
   ]
@@ -123,7 +123,7 @@ module completions {
   export extern "edgesync verify" [
     --repair                  # Make a damaged journal usable again, and say what was done
     --journal(-j): directory  # The journal's directory [default: $XDG_STATE_HOME/edgesync/journal]
-    --quiet(-q)               # Print no remarks and no progress; only an error that ends the run
+    --quiet(-q)               # Print nothing where the next run may succeed by itself, and one line where a person has to act
     --verbose(-v)             # Say how it went, even if nobody is watching
     --help(-h)                # Print help (see more with '--help')
   ]
@@ -143,7 +143,7 @@ module completions {
     --dead-letter-threshold: string # Raise an alert each time so many more entries were evicted or dead-lettered; a new journal has 1000; 0 for never
     --alert-exec: string      # What an alert runs, with the stats as JSON on its standard input; '' for nothing
     --journal(-j): directory  # The journal's directory [default: $XDG_STATE_HOME/edgesync/journal]
-    --quiet(-q)               # Print no remarks and no progress; only an error that ends the run
+    --quiet(-q)               # Print nothing where the next run may succeed by itself, and one line where a person has to act
     --verbose(-v)             # Say how it went, even if nobody is watching
     --help(-h)                # Print help (see more with '--help')
   ]
@@ -152,7 +152,7 @@ module completions {
   export extern "edgesync man" [
     --dir: directory          # Write all pages into this directory instead
     --journal(-j): directory  # The journal's directory [default: $XDG_STATE_HOME/edgesync/journal]
-    --quiet(-q)               # Print no remarks and no progress; only an error that ends the run
+    --quiet(-q)               # Print nothing where the next run may succeed by itself, and one line where a person has to act
     --verbose(-v)             # Say how it went, even if nobody is watching
     --help(-h)                # Print help (see more with '--help')
     ...page: string           # A command, like replay or dead list; without it the page of edgesync itself
@@ -166,7 +166,7 @@ module completions {
   export extern "edgesync completions" [
     --dir: directory          # Write the scripts for all shells into this directory instead
     --journal(-j): directory  # The journal's directory [default: $XDG_STATE_HOME/edgesync/journal]
-    --quiet(-q)               # Print no remarks and no progress; only an error that ends the run
+    --quiet(-q)               # Print nothing where the next run may succeed by itself, and one line where a person has to act
     --verbose(-v)             # Say how it went, even if nobody is watching
     --help(-h)                # Print help (see more with '--help')
     shell?: string@"nu-complete edgesync completions shell" # The shell

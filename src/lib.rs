@@ -43,6 +43,7 @@
 //! The formats, and what a crash leaves behind: `docs/design.md`.
 
 mod buffer;
+mod child_env;
 mod error;
 #[cfg(test)]
 mod exploration;
@@ -53,6 +54,7 @@ mod fuzzing;
 pub mod fuzzing;
 mod ingest;
 mod journal;
+mod printable;
 mod record;
 mod replay;
 mod sink;
@@ -69,9 +71,10 @@ pub use journal::{
     Compaction, Config, Damage, DeadLetter, DeadLetters, Finding, Item, Journal, Limits, Overflow, Reader,
     Settings, Stats, Verification,
 };
+pub use printable::printable;
 pub use record::{Record, Seq, Timestamp};
 pub use replay::{OnRefused, Progress, ReplayOptions, ReplayReport, Replayer, RunEnd};
-pub use sink::{Batch, BodyFormat, ExecOptions, ExecSink, Outcome, Sink, UnknownBodyFormat};
+pub use sink::{Batch, BodyFormat, ExecOptions, ExecSink, FormerJournal, Outcome, Sink, UnknownBodyFormat};
 #[cfg(feature = "http")]
 pub use sink::{HttpOptions, HttpSetupError, HttpSink};
 pub use stop::{Stop, Stopper};

@@ -3,13 +3,17 @@
 use std::ffi::OsString;
 use std::os::unix::fs::DirBuilderExt as _;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use anyhow::Context as _;
 
-use edgesync::{Journal, Settings};
+use edgesync::{Journal, Settings, Stop};
 
 use super::args::GlobalArgs;
 use super::report::{Usage, Voice};
+
+/// So long a run that is done waits for its alert command.
+const ALERT_WAIT: Duration = Duration::from_secs(10);
 
 /// The journal's directory, as named or by default.
 pub struct JournalPath {
@@ -51,15 +55,25 @@ impl JournalPath {
 /// Opens the journal for writing, or makes it.
 pub fn open_or_create(path: &JournalPath, settings: &Settings, voice: Voice) -> anyhow::Result<Journal> {
     let journal = Journal::open_or_create(path.as_path(), settings)?;
-    tell_if_renewed(&journal, voice);
+    prepare(&journal, voice);
     Ok(journal)
 }
 
 /// Opens the journal for writing.
 pub fn open(path: &JournalPath, voice: Voice) -> anyhow::Result<Journal> {
     let journal = Journal::open(path.as_path())?;
-    tell_if_renewed(&journal, voice);
+    prepare(&journal, voice);
     Ok(journal)
+}
+
+/// Before the program ends: its alert command gets a while to do the same.
+pub fn finish_alerts(journal: &Journal, stop: &Stop) {
+    journal.finish_alerts(stop, ALERT_WAIT);
+}
+
+fn prepare(journal: &Journal, voice: Voice) {
+    tell_if_renewed(journal, voice);
+    journal.on_alert_failure(move |failure| voice.act(failure));
 }
 
 fn tell_if_renewed(journal: &Journal, voice: Voice) {
@@ -69,6 +83,13 @@ fn tell_if_renewed(journal: &Journal, voice: Voice) {
             "{path} is a copy, or was restored: it is now journal {id} (it was {former}), so that no receiver takes its \
              new entries for old ones"
         ));
+        if let Some(command) = journal.dropped_alert_exec() {
+            voice.problem(format_args!(
+                "the alert command that came with it was dropped, since it may be someone else's: {}; \
+                 `edgesync init --alert-exec` sets one",
+                command.escape_debug()
+            ));
+        }
     }
 }
 

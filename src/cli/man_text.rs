@@ -112,7 +112,10 @@ const EDGESYNC: PageText = PageText {
         Term("rejected.jsonl", "Input lines that were not entries, with the reason."),
         Term("dead-letter.jsonl", "Entries that the sink refused for good, with the reason."),
         Term("damaged.jsonl", "Bytes that failed their checksum."),
-        Term("append.lock, replay.lock", "Locks. They may stay behind; an old one locks nothing."),
+        Term(
+            "append.lock, replay.lock, alert.lock",
+            "Locks. They may stay behind; an old one locks nothing.",
+        ),
     ],
     examples: &[
         Text("Keep readings while the network is away, and deliver them when it is back:"),
@@ -180,7 +183,7 @@ pub const REPLAY: PageText = PageText {
         (
             "OUTPUT",
             &[Text(
-                "When everything was delivered replay prints nothing, because cron mails whatever is printed; on a terminal or with --verbose it says how much. Otherwise one line on standard error says what was delivered, what still waits, and why. A progress bar is drawn on a terminal.",
+                "When everything was delivered replay prints nothing, because cron mails whatever is printed; on a terminal or with --verbose it says how much. Otherwise one line on standard error says what was delivered, what still waits, and why. With --quiet it says so only where a person has to act: wrong set-up, TLS that does not hold, refused entries, damage. It is silent where the next run may succeed by itself: no connection, answers like 429 and 503, another process delivering. edgesync-stats(1) shows the last attempt, success and error. A progress bar is drawn on a terminal.",
             )],
         ),
         (
@@ -199,6 +202,11 @@ pub const REPLAY: PageText = PageText {
                 Term(
                     "Edgesync-Prev-Seq",
                     "The last seq delivered before this batch; 0 if none was. Entries between it and FIRST will not come.",
+                ),
+                Term(
+                    "Edgesync-Former-Journal, Edgesync-Former-Last-Seq",
+                    "The id that a copied or restored journal had, and the last seq whose entry is the one that the former \
+                     journal had; only until a batch was accepted under the new id.",
                 ),
                 Text("Redirects are never followed. At most 64 KiB of an answer are read."),
             ],
@@ -234,6 +242,14 @@ pub const REPLAY: PageText = PageText {
                     "The seqs of the batch, and how many they are.",
                 ),
                 Term("EDGESYNC_PREV_SEQ", "The last seq delivered before this batch; 0 if none was."),
+                Term(
+                    "EDGESYNC_FORMER_JOURNAL",
+                    "The id that a copied or restored journal had; only until a batch was accepted under its new one.",
+                ),
+                Term(
+                    "EDGESYNC_FORMER_LAST_SEQ",
+                    "With it: the last seq whose entry is the one that the former journal had; 0 if there is none.",
+                ),
                 Term("EDGESYNC_ATTEMPT", "1 for the first attempt, 2 for the second, and so on."),
                 Term("EDGESYNC_IDEMPOTENCY_KEY", "The same key, without the quotes."),
             ],
@@ -298,6 +314,18 @@ const STATS: PageText = PageText {
                 "syncs, bytes_written",
                 "Flushes and bytes written in the journal's life: how much the flash has worn.",
             ),
+            Term(
+                "last_attempt, last_success",
+                "When a run last began, and when one last ended in which the sink took something or nothing was left; RFC 3339, null if none is known. For Prometheus edgesync_last_attempt_timestamp_seconds and edgesync_last_success_timestamp_seconds, 0 if none is known.",
+            ),
+            Term(
+                "last_error, last_error_at",
+                "Why a run last ended early or what it dead-lettered last, and when it ended; null if none is known. They stay when later runs succeed.",
+            ),
+            Term(
+                "dead_letters_dropped, rejected_lines_dropped, damaged_pieces_dropped",
+                "How many of what was set aside are no longer kept, because newer ones needed their space.",
+            ),
         ],
     )],
     examples: &[
@@ -332,6 +360,12 @@ const DEAD: PageText = PageText {
 
 const DEAD_LIST: PageText = PageText {
     name: "edgesync-dead-list",
+    sections: &[(
+        "OUTPUT",
+        &[Text(
+            "As text, characters that could steer a terminal or mislead a reader are spelled out, like \\u{202e}; as JSON, lines come as they are stored. If older dead letters were dropped for space, standard error says how many.",
+        )],
+    )],
     files: DEAD_FILES,
     examples: DEAD_EXAMPLES,
     see_also: &["edgesync", "edgesync-dead", "edgesync-replay"],
@@ -376,6 +410,20 @@ const VERIFY: PageText = PageText {
 
 const INIT: PageText = PageText {
     name: "edgesync-init",
+    sections: &[(
+        "ALERTS",
+        &[
+            Text(
+                "Each time the number of evicted and dead-lettered entries passes a multiple of --dead-letter-threshold, the process that caused it runs sh -c COMMAND. On its standard input is one JSON object: the keys of edgesync stats --format json, and",
+            ),
+            Term("journal, journal_id", "The journal's absolute path, and its id."),
+            Term("lost, threshold", "Entries evicted and dead-lettered so far; the threshold."),
+            Term("limits", "An object with max_bytes, max_entries, max_age_s and overflow."),
+            Text(
+                "Its environment names the journal in EDGESYNC_JOURNAL and EDGESYNC_JOURNAL_ID; EDGESYNC_TOKEN and EDGESYNC_HEADER are taken away. Its standard output goes to standard error. One command runs at a time for a journal; what is lost meanwhile is told in one further run. A command is ended after 60 seconds, and when append or replay is done, after 10 more or on a signal. One that fails is named on standard error, also with --quiet.",
+            ),
+        ],
+    )],
     examples: &[
         Text("A journal that takes at most 200 MiB and refuses what does not fit:"),
         Code("edgesync init -j /var/lib/edgesync/cam --max-bytes 200MiB --overflow reject"),

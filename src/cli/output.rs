@@ -1,8 +1,13 @@
 //! Standard output: buffered, and with errors that can be told from those of the journal.
+//!
+//! What programs read (payloads, records, JSON, metrics) goes out byte for byte, by `write`, `line` and `print`. What people read goes out
+//! printable, by `show`.
 
 use std::fs::File;
 use std::io::{self, BufWriter, IsTerminal as _, Write};
 use std::os::fd::AsFd as _;
+
+use edgesync::printable;
 
 /// Standard output took no more.
 #[derive(Debug, thiserror::Error)]
@@ -33,6 +38,11 @@ impl Output {
         self.write(b"\n")
     }
 
+    /// One line for people.
+    pub fn show(&mut self, text: &str) -> Result<(), StdoutError> {
+        self.line(&*printable(text))
+    }
+
     pub fn flush(&mut self) -> Result<(), StdoutError> {
         self.0.flush().map_err(StdoutError)
     }
@@ -52,7 +62,16 @@ pub fn stdin_is_terminal() -> bool {
     io::stdin().is_terminal()
 }
 
-/// Writes all of a text and flushes it.
+/// Shows these lines to people and flushes them.
+pub fn show<S: AsRef<str>>(lines: impl IntoIterator<Item = S>) -> Result<(), StdoutError> {
+    let mut output = Output::open()?;
+    for line in lines {
+        output.show(line.as_ref())?;
+    }
+    output.flush()
+}
+
+/// Writes all of a text and flushes it, byte for byte.
 pub fn print(text: impl AsRef<[u8]>) -> Result<(), StdoutError> {
     let mut output = Output::open()?;
     output.write(text)?;

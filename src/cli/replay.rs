@@ -229,10 +229,12 @@ pub fn run(args: ReplayArgs, global: &GlobalArgs, voice: Voice) -> anyhow::Resul
     if let Some(bar) = bar {
         bar.finish_and_clear();
     }
+    journal_path::finish_alerts(&journal, &stop);
     let tally = Tally::of(report?);
     let code = tally.code();
     match code {
         ExitCode::Done => voice.remark(tally),
+        _ if tally.needs_a_person() => voice.act(tally),
         _ => voice.problem(tally),
     }
     Ok(code)
@@ -269,25 +271,29 @@ struct Tally {
     remaining: u64,
     /// Why it ended before everything was dealt with.
     reason: Option<String>,
+    /// Another run will not get further by itself.
+    stuck: bool,
 }
 
 impl Tally {
     fn of(report: ReplayReport) -> Self {
         let ReplayReport { delivered, dead_lettered, damaged, evicted, remaining, end, .. } = report;
-        let reason = match end {
+        let reason = match &end {
             RunEnd::Drained => None,
-            RunEnd::Later { reason } | RunEnd::WrongSetup { reason } | RunEnd::Refused { reason } => {
-                Some(reason)
-            }
             RunEnd::Stopped => Some("stopped by a signal".into()),
-            _ => Some("the run ended early".into()),
+            end => Some(end.reason().unwrap_or("the run ended early").to_owned()),
         };
-        Self { delivered, dead_lettered, damaged, evicted, remaining, reason }
+        Self { delivered, dead_lettered, damaged, evicted, remaining, reason, stuck: end.needs_a_person() }
     }
 
     fn is_empty(&self) -> bool {
         self.reason.is_none()
             && self.delivered + self.dead_lettered + self.damaged + self.evicted + self.remaining == 0
+    }
+
+    /// Whether it is worth a mail from cron.
+    fn needs_a_person(&self) -> bool {
+        self.stuck || self.dead_lettered > 0 || self.damaged > 0
     }
 
     fn code(&self) -> ExitCode {
@@ -339,7 +345,8 @@ mod tests {
         remaining: u64,
         reason: Option<&str>,
     ) -> Tally {
-        Tally { delivered, dead_lettered, damaged, evicted: 0, remaining, reason: reason.map(str::to_owned) }
+        let reason = reason.map(str::to_owned);
+        Tally { delivered, dead_lettered, damaged, evicted: 0, remaining, reason, stuck: false }
     }
 
     #[test]

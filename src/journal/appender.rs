@@ -3,17 +3,17 @@
 //! Between commits it holds nothing: any number of appenders may take turns. Under the lock it first checks that
 //! the journal still is as it left it; if not (another writer, a compaction, new limits) it looks again.
 
-use super::alert::Alerts;
 use super::config::{Config, Overflow};
 use super::layout;
+use super::origin;
 use super::room::{Room, Space};
 use super::side_file::SideFile;
 use super::tail::Tail;
-use super::tail_mark::TailMark;
+use super::tail_mark::{NameChange, TailMark};
 use super::{Journal, RejectedLine, SegmentWriter, segments};
 use crate::error::{Error, Result};
 use crate::record::{Block, Seq};
-use crate::storage::{File, FileId};
+use crate::storage::{File, FileId, Open};
 
 /// Whether a commit waits for the disk.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -46,7 +46,6 @@ pub(crate) struct Appender {
     writer: Option<SegmentWriter>,
     /// Entries of this appender's wait for a sync; how many cuts there had been when they were written.
     unsynced: Option<u64>,
-    alerts: Alerts,
     latched: bool,
 }
 
@@ -62,7 +61,6 @@ impl Appender {
             space: Space::new(journal)?,
             writer: None,
             unsynced: None,
-            alerts: Alerts::default(),
             latched: false,
         };
         let lock = appender.lock.clone();
@@ -99,7 +97,7 @@ impl Appender {
             Ok(committed)
         });
         if let Some(lost) = self.space.take_lost() {
-            self.alerts.consider(&self.journal, &self.config.limits, lost);
+            self.journal.alerts().consider(&self.journal, &self.config.limits, lost);
         }
         committed
     }
@@ -139,8 +137,27 @@ impl Appender {
             if appender.all_settled()? {
                 appender.rotate()?;
             }
-            appender.space.reclaim().map(drop)
+            appender.unlink_settled().map(drop)
         })
+    }
+
+    /// Unlinks the segments in which nothing is pending. Says whether there were any.
+    fn unlink_settled(&mut self) -> Result<bool> {
+        if !self.space.is_reclaimable()? {
+            return Ok(false);
+        }
+        self.change_names(|appender, names| appender.space.reclaim(names))?;
+        Ok(true)
+    }
+
+    /// Changes names while no valid mark is on disk. After an error it stays invalid, so that whoever comes next looks at
+    /// the directory; otherwise a new one is written when the lock is given back.
+    fn change_names<T>(&mut self, work: impl FnOnce(&mut Self, &NameChange) -> Result<T>) -> Result<T> {
+        let lock = self.lock.clone();
+        let names = NameChange::begin(&lock, Some(&mut self.writer()?.mark))?;
+        let done = work(self, &names)?;
+        self.writer()?.mark.changing = false;
+        Ok(done)
     }
 
     /// Runs under the append lock, on the journal as it is now, and leaves a mark of how it is afterwards.
@@ -165,7 +182,8 @@ impl Appender {
     /// Whether everything is as this appender left it.
     fn is_current(&self) -> Result<bool> {
         let Some(writer) = &self.writer else { return Ok(false) };
-        Ok(TailMark::read(&self.lock)?.as_ref() == Some(&writer.mark)
+        Ok(!writer.mark.changing
+            && TailMark::read(&self.lock)?.as_ref() == Some(&writer.mark)
             && writer.file.len()? == writer.mark.end
             && self.config_id == Config::identity(self.journal.store())?)
     }
@@ -174,46 +192,56 @@ impl Appender {
     fn reload(&mut self) -> Result<()> {
         self.writer = None;
         let store = self.journal.store();
+        let (config, renewed) = origin::settle(store, &self.lock)?;
+        self.config = config;
         self.config_id = Config::identity(store)?;
-        self.config = Config::load(store)?.ok_or_else(|| Error::Missing { path: store.path().to_owned() })?;
+        if let Some(renewal) = renewed {
+            tracing::warn!(former = %renewal.former_id, id = %self.config.id, "restored while it was written to");
+        }
         let mark = TailMark::read(&self.lock)?;
         if self.unsynced.is_some_and(|cuts| mark.as_ref().is_none_or(|mark| mark.cuts != cuts)) {
             // Another process's sync has failed since, or nobody knows: what this one relied on may be gone.
             self.latched = true;
             return Err(Error::Latched { path: store.path().to_owned() });
         }
-        let mut tail = self.find_tail(mark.clone())?;
+        let mut tail = self.find_tail(mark.as_ref())?;
         let store = self.journal.store();
         self.space.check_cursor(tail.next)?;
+        if tail.changes_names() {
+            let names = NameChange::begin(&self.lock, mark.clone().as_mut())?;
+            tail.remove_superfluous(store, &names)?;
+            self.space.removed_newest()?;
+        }
         if !tail.clean {
             tail.settle(store)?;
         }
-        let mut writer = SegmentWriter::new(store, &self.lock, tail, mark)?;
-        self.space.measure(writer.mark.end)?;
-        if !writer.joinable {
-            let file = writer.make_next(store)?;
-            writer.rotate(store, file)?;
-            self.space.rotated(writer.mark.segment)?;
-        }
+        let writer = self.writer.insert(SegmentWriter::new(store, &self.lock, tail, mark)?);
+        let joinable = writer.joinable;
+        let end = writer.mark.end;
+        self.space.measure(end)?;
         self.segment_bytes = self.config.segment_bytes_effective(store.volume());
-        writer.mark.sealed = self.space.sealed();
+        if !joinable {
+            self.begin_next_segment()?;
+        }
         // On a full disk there may be no mark; see `locked`.
-        let _ = writer.mark.write(&self.lock);
-        self.writer = Some(writer);
+        let lock = self.lock.clone();
+        self.writer()?.mark.sealed = self.space.sealed();
+        let _ = self.writer()?.mark.write(&lock);
         Ok(())
     }
 
     /// Where the journal ends. The directory is listed only where the mark leaves a doubt.
-    fn find_tail(&mut self, mark: Option<TailMark>) -> Result<Tail> {
+    fn find_tail(&mut self, mark: Option<&TailMark>) -> Result<Tail> {
         let store = self.journal.store();
-        if let Some(active) = mark.as_ref().and_then(|mark| self.space.follow(mark))
-            && let Some(tail) = Tail::find_at(store, active, mark.clone())?
-            && tail.is_newest(store)?
+        if let Some(mark) = mark
+            && let Some(active) = self.space.follow(mark)
+            && let Some(tail) = Tail::find_known(store, active, mark)?
         {
             return Ok(tail);
         }
-        let active = self.space.list(mark.as_ref())?;
-        Tail::find_at(store, active, mark)?.ok_or_else(|| segments::none(store))
+        let (before, newest) = self.space.list(mark)?;
+        Tail::find_after(store, before, newest, mark.cloned(), Open::Write)?
+            .ok_or_else(|| segments::none(store))
     }
 
     fn writer(&mut self) -> Result<&mut SegmentWriter> {
@@ -272,10 +300,10 @@ impl Appender {
 
     /// The disk is full: gives back what is settled, also the active segment if all of it is. False if nothing was.
     fn give_back(&mut self) -> Result<bool> {
-        let mut made = self.space.reclaim()?;
+        let mut made = self.unlink_settled()?;
         if !made && self.all_settled()? {
             self.rotate()?;
-            self.space.reclaim()?;
+            self.unlink_settled()?;
             made = true;
         }
         if made {
@@ -320,17 +348,17 @@ impl Appender {
         }
         let active_bytes = self.writer()?.mark.end;
         self.space.measure(active_bytes)?;
-        self.space.reclaim()?;
+        self.unlink_settled()?;
         if self.space.free(&self.config.limits) < bytes && self.all_settled()? {
             self.rotate()?;
-            self.space.reclaim()?;
+            self.unlink_settled()?;
         }
         while self.space.free(&self.config.limits) < bytes {
             if self.overflow() != Overflow::DropOldest {
                 return Ok(false);
             }
-            match self.space.drop_oldest_segment()? {
-                Room::Made => {}
+            match self.space.evict_oldest_segment()? {
+                Room::Made => drop(self.unlink_settled()?),
                 Room::OnlyActiveLeft if self.writer()?.mark.end > 0 => self.rotate()?,
                 Room::OnlyActiveLeft => {
                     let limit = format!("no room for {bytes} bytes within {}", self.config.limits.max_bytes);
@@ -373,23 +401,30 @@ impl Appender {
     }
 
     fn rotate(&mut self) -> Result<()> {
-        let store = self.journal.store().clone();
         self.sync_active()?;
-        let file = match self.writer()?.make_next(&store) {
-            Err(error) if error.is_storage_full() && self.space.reclaim()? => {
-                self.writer()?.make_next(&store)?
+        match self.begin_next_segment() {
+            Err(error) if error.is_storage_full() && !self.latched && self.unlink_settled()? => {
+                self.begin_next_segment()?;
             }
             result => result?,
-        };
-        let rotated = self.writer()?.rotate(&store, file);
-        self.latch_on_error(rotated)?;
-        let active = self.writer()?.mark.segment;
-        self.space.rotated(active)?;
-        self.segment_bytes = self.config.segment_bytes_effective(store.volume());
+        }
+        self.segment_bytes = self.config.segment_bytes_effective(self.journal.store().volume());
         if self.space.is_disk_short() {
-            self.space.reclaim()?;
+            self.unlink_settled()?;
         }
         Ok(())
+    }
+
+    /// Goes on in a new segment; the one before it is durable.
+    fn begin_next_segment(&mut self) -> Result<()> {
+        let store = self.journal.store().clone();
+        self.change_names(|appender, names| {
+            let file = appender.writer()?.make_next(&store, names)?;
+            let rotated = appender.writer()?.rotate(&store, file);
+            appender.latch_on_error(rotated)?;
+            let active = appender.writer()?.mark.segment;
+            appender.space.rotated(active)
+        })
     }
 
     fn sync_active(&mut self) -> Result<()> {

@@ -4,18 +4,22 @@
 //! | --- | --- |
 //! | `layout` | file names |
 //! | `config`, `create` | `journal.json`; making a journal |
+//! | `origin` | whether the files are a copy, and what happens then |
 //! | `lines`, `seek`, `segments`, `segment_list`, `tail`, `tail_mark` | finding one's way in and among the files; where the journal ends |
 //! | `appender`, `segment_writer`, `room` | writing: commits, rotation, limits |
 //! | `reader` | entries in order, past damage |
 //! | `cursor` | what was dealt with, what is in flight, the counters |
+//! | `attempts` | when a run last tried to deliver, and what came of it |
 //! | `side_file`, `rejected`, `dead_letter`, `damaged` | what could not go the usual way |
-//! | `alert` | telling somebody that entries are being lost |
+//! | `alert`, `alert_command` | the command that runs when entries are being lost |
 //! | `stats`, `compact`, `verify`, `repair` | inspection and upkeep |
 //!
 //! What each operation leaves behind when it is cut off: docs/design.md.
 
 mod alert;
+mod alert_command;
 mod appender;
+mod attempts;
 mod compact;
 mod config;
 mod create;
@@ -26,6 +30,7 @@ mod layout;
 mod lines;
 #[cfg(test)]
 mod many_segments;
+mod origin;
 mod reader;
 mod rejected;
 mod repair;
@@ -52,8 +57,9 @@ use std::time::Duration;
 
 use uuid::Uuid;
 
-pub(crate) use self::alert::Alerts;
+use self::alert::Alerts;
 pub(crate) use self::appender::{Appender, Committed, Durability};
+pub(crate) use self::attempts::{Attempts, Ending};
 pub use self::compact::Compaction;
 pub use self::config::{Config, Limits, Overflow, Settings};
 pub(crate) use self::cursor::{CursorFile, CursorState, InFlight};
@@ -62,6 +68,7 @@ pub(crate) use self::dead_letter::keep as keep_dead_letter;
 pub use self::dead_letter::{DeadLetter, DeadLetters};
 #[cfg(any(test, fuzzing))]
 pub(crate) use self::layout::{CONFIG, CURSOR, segment_name};
+use self::origin::Renewal;
 pub use self::reader::{Damage, Item, Reader};
 pub(crate) use self::rejected::RejectedLine;
 #[cfg(test)]
@@ -69,13 +76,11 @@ pub(crate) use self::repair::repair_in;
 use self::segment_writer::SegmentWriter;
 pub use self::stats::Stats;
 use self::tail::Tail;
-#[cfg(not(test))]
-use self::tail_mark::TailMark;
-#[cfg(test)]
 pub(crate) use self::tail_mark::TailMark;
 pub use self::verify::{Finding, Verification};
 use crate::error::{Error, Result};
 use crate::record::Seq;
+use crate::stop::Stop;
 use crate::storage::disk::Disk;
 use crate::storage::{File, Open, Store};
 
@@ -91,15 +96,16 @@ pub struct Journal(Arc<Inner>);
 struct Inner {
     store: Store,
     config: Config,
-    /// The id that it had before it was found to be a copy.
-    former_id: Option<Uuid>,
+    /// What was done when it was found to be a copy.
+    renewal: Option<Renewal>,
+    alerts: Alerts,
 }
 
 impl Journal {
     /// Opens a journal for appending, delivering and compacting. Changes nothing yet.
     ///
     /// # Errors
-    /// [`Error::Missing`], [`Error::NotAJournal`], [`Error::NewerFormat`], [`Error::Unsafe`], or I/O.
+    /// [`Error::EmptyPath`], [`Error::Missing`], [`Error::NotAJournal`], [`Error::NewerFormat`], [`Error::Unsafe`], or I/O.
     pub fn open(path: &Path) -> Result<Self> {
         Self::open_as(path, true)
     }
@@ -159,7 +165,7 @@ impl Journal {
             return Err(Error::NotAJournal { path: store.path().to_owned(), reason });
         };
         segments::list(&store)?;
-        if writer && config.is_copy {
+        if writer && origin::is_suspect(&store)? {
             return Self::renew(store);
         }
         Ok(Self::from_parts(store, config))
@@ -178,7 +184,7 @@ impl Journal {
     }
 
     fn from_parts(store: Store, config: Config) -> Self {
-        Self(Arc::new(Inner { store, config, former_id: None }))
+        Self(Arc::new(Inner { store, config, renewal: None, alerts: Alerts::default() }))
     }
 
     /// A copy, or what came back from a backup, gets an id of its own: what it gives out from now on must not be taken
@@ -186,30 +192,28 @@ impl Journal {
     fn renew(store: Store) -> Result<Self> {
         let lock = store.open(layout::APPEND_LOCK, Open::Create)?;
         let _guard = lock.lock()?;
-        let config = Config::load(&store)?.ok_or_else(|| Error::Missing { path: store.path().to_owned() })?;
-        if !config.is_copy {
-            return Ok(Self::from_parts(store, config));
-        }
-        let former_id = Some(config.id);
-        let config =
-            Config { is_copy: false, ..config.with(&Settings { new_id: true, ..Settings::default() })? };
-        config.store(&store)?;
-        Ok(Self(Arc::new(Inner { store, config, former_id })))
+        let (config, renewal) = origin::settle(&store, &lock)?;
+        Ok(Self(Arc::new(Inner { store, config, renewal, alerts: Alerts::default() })))
     }
 
     /// Changes the limits, for all writers, where they differ.
     fn with_settings(self, settings: &Settings) -> Result<Self> {
-        if self.config().clone().with(settings)? == *self.config() {
+        if !settings.new_id && self.config().clone().with(settings)? == *self.config() {
             return Ok(self);
         }
         let store = self.store().clone();
         let lock = store.open(layout::APPEND_LOCK, Open::Create)?;
         let _guard = lock.lock()?;
-        let current =
-            Config::load(&store)?.ok_or_else(|| Error::Missing { path: store.path().to_owned() })?;
+        let (mut current, mut renewal) = origin::settle(&store, &lock)?;
+        if settings.new_id {
+            renewal = renewal.or_else(|| Some(Renewal::of(&current)));
+            current = origin::renewed_on_demand(&store, current)?;
+        }
         let changed = current.with(settings)?;
-        changed.store(&store)?;
-        Ok(Self::from_parts(store, changed))
+        origin::replace(&changed, &store, &lock)?;
+        let renewal = renewal.or_else(|| self.0.renewal.clone());
+        let alerts = Alerts::default();
+        Ok(Self(Arc::new(Inner { store, config: changed, renewal, alerts })))
     }
 
     /// The journal's directory.
@@ -225,7 +229,13 @@ impl Journal {
     /// The id that the journal had until now, if opening it has just found that it is a copy or comes from a backup. It has a
     /// new one then, so that no receiver takes its new entries for old ones.
     pub fn former_id(&self) -> Option<Uuid> {
-        self.0.former_id
+        self.0.renewal.as_ref().map(|renewal| renewal.former_id)
+    }
+
+    /// The alert command that the journal came with, if opening it has just given it a new id: it is not run any more, since it
+    /// may be another person's.
+    pub fn dropped_alert_exec(&self) -> Option<&str> {
+        self.0.renewal.as_ref()?.alert_exec.as_deref()
     }
 
     /// Identity and limits, as they were when the journal was opened.
@@ -294,6 +304,23 @@ impl Journal {
         DeadLetters::open(self.store())
     }
 
+    /// Has a failure of the journal's alert command reported to this function, as one line for people; without one it is only a
+    /// `tracing` event. The first function that is given to this handle or a clone of it counts. It is called from a thread
+    /// of its own.
+    pub fn on_alert_failure(&self, report: impl Fn(&str) + Send + Sync + 'static) {
+        self.alerts().on_failure(Box::new(report));
+    }
+
+    /// Waits for an alert command that this handle or a clone of it has started, for `bound` or until `stop` says so; then
+    /// ends it with its process group. To be called before the program ends: otherwise the command goes on without it.
+    pub fn finish_alerts(&self, stop: &Stop, bound: Duration) {
+        self.alerts().finish(stop, bound);
+    }
+
+    pub(crate) fn alerts(&self) -> &Alerts {
+        &self.0.alerts
+    }
+
     pub(crate) fn store(&self) -> &Store {
         &self.0.store
     }
@@ -305,6 +332,21 @@ impl Journal {
             None => None,
         };
         Ok(Tail::find(self.store(), mark, Open::Read)?.next)
+    }
+
+    /// Whether anything is pending, for a look now and then: two small reads and the size of a file; nothing is written or
+    /// listed. It may say yes where there is nothing; a run finds out. It says no only where the tail mark is that of the
+    /// last commit.
+    pub(crate) fn may_have_pending(&self) -> Result<bool> {
+        let store = self.store();
+        let state = CursorFile::open(store, Open::Read)?.load()?;
+        let Some(mark) = TailMark::read(&store.open(layout::APPEND_LOCK, Open::Read)?)? else {
+            return Ok(true);
+        };
+        Ok(mark.changing
+            || mark.next > state.cursor
+            || state.undecided() > 0
+            || store.size(&layout::segment_name(mark.segment))? != mark.end)
     }
 
     /// Entries lost so far: evicted, or refused for good.
@@ -336,6 +378,11 @@ impl Journal {
         }
     }
 
+    /// Identity and limits as they are now.
+    pub(crate) fn current_config(&self) -> Result<Config> {
+        Config::load(self.store())?.ok_or_else(|| Error::Missing { path: self.path().to_owned() })
+    }
+
     /// Makes everything that was appended so far durable, and returns the high watermark after it.
     pub(crate) fn sync(&self) -> Result<Seq> {
         let mut appender = Appender::open(self)?;
@@ -348,6 +395,8 @@ impl Journal {
 fn open_error(path: &Path, action: &'static str) -> impl FnOnce(io::Error) -> Error {
     let path = path.to_owned();
     move |error| match error.kind() {
+        // To the system a name of no letters is one that does not exist.
+        io::ErrorKind::NotFound if path.as_os_str().is_empty() => Error::EmptyPath,
         io::ErrorKind::NotFound => Error::Missing { path },
         io::ErrorKind::NotADirectory | io::ErrorKind::AlreadyExists => {
             Error::NotAJournal { path, reason: "it is not a directory".into() }

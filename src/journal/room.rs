@@ -9,7 +9,7 @@ use super::config::Limits;
 use super::cursor::{CursorFile, CursorState};
 use super::reader::{Item, Reader};
 use super::segment_list::{Sealed, SegmentList};
-use super::tail_mark::TailMark;
+use super::tail_mark::{NameChange, TailMark};
 use super::{Journal, layout, segments};
 use crate::error::{Error, Result};
 use crate::record::Seq;
@@ -63,20 +63,21 @@ impl Space {
     /// Follows what another writer's mark says of the segments, without a look at the directory. The active one; none if the
     /// mark does not tell.
     pub fn follow(&mut self, mark: &TailMark) -> Option<Seq> {
-        let followed = mark.is_of_this_boot(&self.store)
+        let followed = mark.holds(&self.store)
             && mark.sealed.as_ref().is_some_and(|sealed| self.segments.follow(mark.segment, sealed));
         followed.then_some(mark.segment)
     }
 
-    /// Lists the directory, given the mark that was found. The active segment.
-    pub fn list(&mut self, mark: Option<&TailMark>) -> Result<Seq> {
-        let mark = mark.filter(|mark| mark.is_of_this_boot(&self.store));
-        self.segments = SegmentList::load(&self.store, mark.and_then(|mark| mark.sealed.as_ref()))?;
+    /// Lists the directory, given the mark that was found. The newest segment, and the one before it.
+    pub fn list(&mut self, mark: Option<&TailMark>) -> Result<(Option<Seq>, Seq)> {
+        self.segments = SegmentList::load(&self.store, mark)?;
         let active = self.segments.newest().ok_or_else(|| segments::none(&self.store))?;
-        if mark.is_some_and(|mark| mark.segment != active) {
-            self.segments = SegmentList::load(&self.store, None)?;
-        }
-        Ok(active)
+        Ok((self.segments.before_newest(), active))
+    }
+
+    /// An empty newest segment was removed.
+    pub fn removed_newest(&mut self) -> Result<()> {
+        self.segments.remove_newest()
     }
 
     /// Looks at the files that grow under other processes' hands; the active segment has this size.
@@ -146,27 +147,26 @@ impl Space {
         check_cursor(&self.store, &state, next)
     }
 
-    /// Unlinks the segments in which nothing is pending, oldest first. Says whether there were any.
-    pub fn reclaim(&mut self) -> Result<bool> {
+    /// Whether there are segments in which nothing is pending.
+    pub fn is_reclaimable(&mut self) -> Result<bool> {
         let cursor = self.cursor()?;
-        let count = self.segments.settled(cursor);
-        if count == 0 {
-            return Ok(false);
-        }
-        // Whoever moved it may have been cut off before it was durable.
-        self.cursor_file.load_durable()?;
-        for _ in 0..count {
-            self.segments.remove_oldest()?;
-        }
-        self.store.sync_names()?;
-        Ok(true)
+        Ok(self.segments.settled(cursor) > 0)
     }
 
-    /// Evicts what is pending in the oldest segment, and unlinks it.
-    pub fn drop_oldest_segment(&mut self) -> Result<Room> {
+    /// Unlinks the segments in which nothing is pending, oldest first.
+    pub fn reclaim(&mut self, names: &NameChange) -> Result<()> {
+        // Whoever moved the cursor may have been cut off before it was durable.
+        let cursor = self.cursor_file.load_durable()?.cursor;
+        for _ in 0..self.segments.settled(cursor) {
+            self.segments.remove_oldest(names)?;
+        }
+        self.store.sync_names()
+    }
+
+    /// Evicts what is pending in the oldest segment.
+    pub fn evict_oldest_segment(&mut self) -> Result<Room> {
         let Some(second) = self.segments.second() else { return Ok(Room::OnlyActiveLeft) };
         self.evict_to(second)?;
-        self.reclaim()?;
         Ok(Room::Made)
     }
 

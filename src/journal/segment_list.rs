@@ -10,6 +10,7 @@ use serde::{Deserialize, Serialize};
 
 use super::layout;
 use super::segments;
+use super::tail_mark::{NameChange, TailMark};
 use crate::error::Result;
 use crate::record::Seq;
 use crate::storage::Store;
@@ -42,14 +43,15 @@ impl SegmentList {
         Self { store: store.clone(), firsts: VecDeque::new(), sealed_bytes: 0, others }
     }
 
-    /// Lists the directory. Sizes are looked at only if `sealed` is not about these segments.
-    pub fn load(store: &Store, sealed: Option<&Sealed>) -> Result<Self> {
+    /// Lists the directory. Sizes are looked at only if the mark is not about these segments.
+    pub fn load(store: &Store, mark: Option<&TailMark>) -> Result<Self> {
         let (firsts, mut others) = segments::split(store)?;
         others.extend(layout::side_files());
         others.sort_unstable();
         others.dedup();
         let mut list = Self { store: store.clone(), firsts: firsts.into(), sealed_bytes: 0, others };
-        list.sealed_bytes = match sealed {
+        let mark = mark.filter(|mark| mark.holds(store) && list.newest() == Some(mark.segment));
+        list.sealed_bytes = match mark.and_then(|mark| mark.sealed.as_ref()) {
             Some(sealed) if list.is_described_by(sealed) => sealed.bytes,
             _ => list.sum_of_sealed()?,
         };
@@ -95,6 +97,11 @@ impl SegmentList {
         self.firsts.back().copied()
     }
 
+    /// The one before that.
+    pub fn before_newest(&self) -> Option<Seq> {
+        self.firsts.iter().rev().nth(1).copied()
+    }
+
     /// The one after the oldest.
     pub fn second(&self) -> Option<Seq> {
         self.firsts.get(1).copied()
@@ -120,12 +127,18 @@ impl SegmentList {
         self.firsts.iter().skip(1).take_while(|next| **next <= cursor).count()
     }
 
+    /// The newest one is gone: it was empty and should not have been made.
+    pub fn remove_newest(&mut self) -> Result<()> {
+        self.firsts.pop_back();
+        self.sealed_bytes = self.sum_of_sealed()?;
+        Ok(())
+    }
+
     /// Unlinks the oldest segment.
-    pub fn remove_oldest(&mut self) -> Result<()> {
+    pub fn remove_oldest(&mut self, names: &NameChange) -> Result<()> {
         let Some(first) = self.firsts.front() else { return Ok(()) };
-        let name = layout::segment_name(*first);
-        let bytes = self.store.size(&name)?;
-        self.store.remove(&name)?;
+        let bytes = self.store.size(&layout::segment_name(*first))?;
+        names.remove(&self.store, *first)?;
         self.firsts.pop_front();
         self.sealed_bytes = self.sealed_bytes.saturating_sub(bytes);
         Ok(())

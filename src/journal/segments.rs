@@ -31,7 +31,7 @@ pub(crate) fn newest(store: &Store) -> Result<Seq> {
     list(store)?.last().copied().ok_or_else(|| none(store))
 }
 
-/// Without any segment.
+/// There is no segment at all.
 pub(crate) fn none(store: &Store) -> Error {
     Error::Damaged {
         path: store.path().to_owned(),

@@ -142,8 +142,20 @@ pub(crate) fn count(store: &Store, name: &str) -> Result<u64> {
     Ok(last.and_then(|line| parse::<Numbered>(&line)).map_or(0, |line| line.n))
 }
 
+/// How many lines a side file has had that are no longer kept; read-only. Reads the beginning only.
+pub(crate) fn dropped(store: &Store, name: &str) -> Result<u64> {
+    let mut lines = SideLines::open(store, name)?;
+    lines.next()?;
+    Ok(lines.dropped())
+}
+
 /// A side file's valid lines, the old ones first.
-pub(crate) struct SideLines(Vec<Lines>);
+pub(crate) struct SideLines {
+    /// The oldest last.
+    files: Vec<Lines>,
+    /// The number of the first valid line; none until it was read.
+    first: Option<u64>,
+}
 
 impl SideLines {
     pub fn open(store: &Store, name: &str) -> Result<Self> {
@@ -153,18 +165,26 @@ impl SideLines {
             let file = store.open_if_there(name, Open::Read)?;
             files.extend(file.map(|file| Lines::new(file, 0, READ_BYTES as usize)));
         }
-        Ok(Self(files))
+        Ok(Self { files, first: None })
+    }
+
+    /// How many lines were dropped to make room for these; known once one was read.
+    pub fn dropped(&self) -> u64 {
+        self.first.map_or(0, |first| first.saturating_sub(1))
     }
 
     /// The next line with a valid checksum, as it stands.
     pub fn next(&mut self) -> Result<Option<Vec<u8>>> {
-        while let Some(lines) = self.0.last_mut() {
+        while let Some(lines) = self.files.last_mut() {
             while let Some((_, line)) = lines.next()? {
                 if unseal_line(line).is_ok() {
+                    if self.first.is_none() {
+                        self.first = parse::<Numbered>(line).map(|line| line.n);
+                    }
                     return Ok(Some(line.to_vec()));
                 }
             }
-            self.0.pop();
+            self.files.pop();
         }
         Ok(None)
     }
@@ -241,6 +261,7 @@ mod tests {
             kept.push(parse::<Numbered>(&line).unwrap().n);
         }
         assert!(kept.is_sorted() && kept.len() >= 11 && kept.last() == Some(&30), "{kept:?}");
+        assert_eq!(kept.len() as u64 + dropped(&scratch.store, name).unwrap(), 30, "{kept:?}");
     }
 
     /// A side file of two lines, and the file itself.
@@ -285,6 +306,7 @@ mod tests {
     fn a_file_that_is_not_there_has_no_lines() {
         let scratch = Scratch::new();
         assert_eq!(count(&scratch.store, "rejected.jsonl").unwrap(), 0);
+        assert_eq!(dropped(&scratch.store, "rejected.jsonl").unwrap(), 0);
         assert!(SideLines::open(&scratch.store, "rejected.jsonl").unwrap().next().unwrap().is_none());
     }
 }

@@ -3,17 +3,25 @@
 //! It saves reading the active segment when a writer starts, and tells how far a sync has reached. It is an aid, never
 //! the truth: it is written after the sync that it speaks of and without a sync of its own, so it may be old, but
 //! what it calls durable is durable.
+//!
+//! Other writers compare the mark with the one that they left, and go on without a look at the directory if it is the same.
+//! So it must never outlive the names that it speaks of: segments are created and removed only with a [`NameChange`] in
+//! hand, and to get one the mark is made invalid first. A process that is killed half way leaves an invalid mark, and every
+//! other writer looks at the directory again.
 
 use serde::{Deserialize, Serialize};
 
 use super::segment_list::Sealed;
-use super::slot;
+use super::{layout, slot};
 use crate::error::Result;
 use crate::record::Seq;
-use crate::storage::{File, FileId, Store};
+use crate::storage::{File, FileId, Open, Store};
 
 /// Smaller than any page, so that one write never straddles two.
 pub(crate) const MARK_BYTES: usize = 1024;
+
+/// Versions before 0.2 wrote so many.
+const MARK_BYTES_BEFORE: usize = 512;
 
 /// See the module page.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -37,25 +45,98 @@ pub(crate) struct TailMark {
     /// How often a sync has failed, so that entries which no sync had covered were cut off.
     #[serde(default)]
     pub cuts: u64,
-    /// The segments, so that the next writer need not look at each; none in a mark of version 0.1.
+    /// `journal.json` when the mark was written; none where the file system does not keep enough of it, and in marks of
+    /// earlier versions. See `origin`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub config: Option<ConfigSeen>,
+    /// The segments, so that the next writer need not look at each; none in a mark of an earlier version.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub sealed: Option<Sealed>,
+    /// Names of segments are being changed, or a process was killed while it changed them: only what this mark calls
+    /// durable, and the counters, still hold.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub changing: bool,
+}
+
+/// `journal.json`, as a writer has left it. Both are durable before they are noted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct ConfigSeen {
+    pub file: FileId,
+    /// When anything about it changed last.
+    pub changed_ns: i64,
+}
+
+/// Leave to create and remove segments, under the append lock: the mark on disk is invalid.
+pub(crate) struct NameChange(());
+
+impl NameChange {
+    /// Makes the mark on disk invalid. An error: it may still be valid, and no name may be changed.
+    pub fn begin(lock: &File, mark: Option<&mut TailMark>) -> Result<Self> {
+        if let Some(mark) = mark {
+            mark.changing = true;
+            if mark.write(lock).is_ok() {
+                return Ok(Self(()));
+            }
+        }
+        // A disk that takes no byte may still cut a file.
+        lock.set_len(0)?;
+        Ok(Self(()))
+    }
+
+    /// Makes a segment's file; it must not exist.
+    pub fn create(&self, store: &Store, first: Seq) -> Result<File> {
+        store.open(&layout::segment_name(first), Open::CreateNew)
+    }
+
+    /// Removes a segment's file.
+    pub fn remove(&self, store: &Store, first: Seq) -> Result<()> {
+        store.remove(&layout::segment_name(first))
+    }
 }
 
 impl TailMark {
     /// The mark in a lock file; none if there is none, or it is torn, or it came with a copy.
     pub fn read(lock: &File) -> Result<Option<Self>> {
-        let mut bytes = [0; MARK_BYTES];
-        if lock.read_at(&mut bytes, 0)? < MARK_BYTES {
-            return Ok(None);
-        }
-        let Some(mark) = slot::decode::<Self>(&bytes) else { return Ok(None) };
-        Ok(Some(mark).filter(|mark| lock.id().is_ok_and(|id| id == mark.home)))
+        let mark = Self::read_from_anywhere(lock)?;
+        Ok(mark.filter(|mark| lock.id().is_ok_and(|id| id == mark.home)))
     }
 
-    /// Whether it was written since the machine started: what it says of files cannot have been lost since.
-    pub fn is_of_this_boot(&self, store: &Store) -> bool {
-        self.boot.is_some() && self.boot == store.boot_id()
+    /// The same, also if it came with a copy: then nothing that it says is true here.
+    pub fn read_from_anywhere(lock: &File) -> Result<Option<Self>> {
+        let mut bytes = [0; MARK_BYTES];
+        let length = lock.read_at(&mut bytes, 0)?;
+        let whole = [MARK_BYTES, MARK_BYTES_BEFORE].into_iter().filter(|size| *size <= length);
+        Ok(whole.filter_map(|size| slot::decode(&bytes[..size])).next())
+    }
+
+    /// The mark of an empty journal.
+    #[cfg(test)]
+    pub fn for_test(segment: Seq, file: FileId) -> Self {
+        let (boot, home, config) = (None, file, None);
+        let (next, durable_next) = (segment, segment);
+        let (end, durable_end, syncs, bytes_written, cuts) = (0, 0, 0, 0, 0);
+        Self {
+            boot,
+            home,
+            segment,
+            file,
+            end,
+            next,
+            durable_end,
+            durable_next,
+            syncs,
+            bytes_written,
+            cuts,
+            config,
+            sealed: None,
+            changing: false,
+        }
+    }
+
+    /// Whether what it says of names and lengths still holds: it was written since the machine started, and no names have
+    /// been changed since.
+    pub fn holds(&self, store: &Store) -> bool {
+        !self.changing && self.boot.is_some() && self.boot == store.boot_id()
     }
 
     /// Counts a sync, for the statistics. Where counting ends does not matter.
@@ -99,7 +180,9 @@ mod tests {
             syncs: most,
             bytes_written: most,
             cuts: most,
+            config: Some(ConfigSeen { file: id, changed_ns: i64::MAX }),
             sealed: Some(Sealed { oldest: seq, segments: most, bytes: most }),
+            changing: true,
         };
         let slot = slot::encode(&mark, MARK_BYTES).unwrap();
         assert_eq!(slot::decode::<TailMark>(&slot), Some(mark));

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 
 use super::test_support::{Fixture, append, block, seq};
 use super::*;
+use crate::sink::BodyFormat;
 
 fn segment_path(fixture: &Fixture, first: u64) -> PathBuf {
     fixture.path.join(layout::segment_name(seq(first)))
@@ -421,4 +422,116 @@ fn after_a_repair_a_journal_without_a_readable_config_has_a_new_id() {
     let repaired = Journal::open(&fixture.path).unwrap();
     assert_ne!(repaired.id(), journal.id());
     assert_eq!(read(&repaired, 1), numbers(1..=3));
+}
+
+/// A process is killed while it changes names: after it has made the next segment, or removed the active one.
+fn killed_while_it_makes_a_segment(journal: &Journal, next: u64) {
+    let lock = journal.store().open(layout::APPEND_LOCK, Open::Write).unwrap();
+    let mut mark = TailMark::read(&lock).unwrap();
+    let names = tail_mark::NameChange::begin(&lock, mark.as_mut()).unwrap();
+    names.create(journal.store(), seq(next)).unwrap();
+}
+
+#[test]
+fn a_writer_follows_the_names_that_a_killed_process_has_changed() {
+    let (fixture, journal) = Fixture::new(&Settings::default());
+    let mut survivor = Appender::open(&journal).unwrap();
+    survivor.commit(&mut block(numbers(1..=3)), Durability::Sync).unwrap();
+    killed_while_it_makes_a_segment(&journal, 4);
+    survivor.commit(&mut block(numbers(4..=6)), Durability::Sync).unwrap();
+    // Whatever becomes of the mark, the next process counts on.
+    fs::write(fixture.path.join(layout::APPEND_LOCK), b"").unwrap();
+    append(&journal, 7, 3);
+    assert_eq!(read(&journal, 1), numbers(1..=9));
+}
+
+#[test]
+fn an_empty_segment_in_the_middle_of_the_numbers_does_not_make_them_begin_anew() {
+    let (fixture, journal) = Fixture::new(&Settings::default());
+    append(&journal, 1, 6);
+    fs::write(segment_path(&fixture, 4), b"").unwrap();
+    fs::write(fixture.path.join(layout::APPEND_LOCK), b"").unwrap();
+    assert_eq!(journal.stats().unwrap().next_seq, 7);
+    assert_eq!(read(&journal, 5), numbers(5..=6));
+    append(&journal, 7, 3);
+    assert_eq!(read(&journal, 1), numbers(1..=9));
+    assert!(!segment_path(&fixture, 4).exists());
+}
+
+#[test]
+fn a_number_that_was_given_twice_is_reported_and_not_passed_over() {
+    let (fixture, journal) = Fixture::new(&Settings::default());
+    append(&journal, 1, 6);
+    let first = fs::read_to_string(segment_path(&fixture, 1)).unwrap();
+    let again: String = first.split_inclusive('\n').skip(3).collect();
+    fs::write(segment_path(&fixture, 4), again).unwrap();
+    fs::write(fixture.path.join(layout::APPEND_LOCK), b"").unwrap();
+    append(&journal, 7, 1);
+    let mut expected = numbers(1..=6);
+    expected.extend(["damaged 7+0".to_owned(), "7".to_owned()]);
+    assert_eq!(read(&journal, 1), expected);
+    let mut findings = Vec::new();
+    let verified = journal.verify(&mut |finding| findings.push(finding.to_string())).unwrap();
+    assert_eq!(verified.damaged_places, 1, "{findings:?}");
+}
+
+#[test]
+fn a_path_of_no_letters_is_said_to_be_empty() {
+    let path = std::path::Path::new("");
+    let opened = [
+        Journal::open(path),
+        Journal::open_read_only(path),
+        Journal::open_or_create(path, &Settings::default()),
+        Journal::repair(path, &mut |_| ()),
+    ];
+    for error in opened.map(Result::unwrap_err) {
+        assert!(matches!(error, Error::EmptyPath), "{error:?}");
+        assert!(error.to_string().contains("path") && error.hint().is_some(), "{error}");
+    }
+}
+
+#[test]
+fn a_look_finds_what_is_pending_and_nothing_else() {
+    let (_fixture, journal) = Fixture::new(&small_segments());
+    let settle = |state: &mut CursorState| {
+        let end = journal.end().unwrap();
+        state.damaged(state.cursor, end.since(state.cursor));
+    };
+    let cursor = CursorFile::open(journal.store(), Open::Write).unwrap();
+    assert!(journal.may_have_pending().unwrap(), "a journal that nobody has written to has no mark");
+    append(&journal, 1, 1);
+    assert!(journal.may_have_pending().unwrap());
+    cursor.update(settle).unwrap();
+    assert!(!journal.may_have_pending().unwrap());
+    append(&journal, 2, 100);
+    cursor.update(settle).unwrap();
+    assert!(!journal.may_have_pending().unwrap(), "also in a later segment");
+    // Sent, and evicted meanwhile: it is for the next run to say what became of it.
+    let end = journal.end().unwrap();
+    append(&journal, 102, 1);
+    cursor.update(|state| state.begin(InFlight { first: end, last: end, body: BodyFormat::Ndjson })).unwrap();
+    cursor.update(|state| state.evict_to(end.next())).unwrap();
+    assert!(journal.may_have_pending().unwrap());
+}
+
+#[test]
+fn a_look_finds_what_a_writer_left_that_was_killed_before_it_marked_the_end() {
+    let (fixture, journal) = Fixture::new(&Settings::default());
+    append(&journal, 1, 1);
+    let mark = fs::read(fixture.path.join(layout::APPEND_LOCK)).unwrap();
+    append(&journal, 2, 1);
+    let cursor = CursorFile::open(journal.store(), Open::Write).unwrap();
+    cursor.update(|state| state.damaged(seq(1), 1)).unwrap();
+    let mut changing =
+        TailMark::read(&journal.store().open(layout::APPEND_LOCK, Open::Read).unwrap()).unwrap().unwrap();
+    let lock = journal.store().open(layout::APPEND_LOCK, Open::Write).unwrap();
+    cursor.update(|state| state.damaged(seq(2), 1)).unwrap();
+    assert!(!journal.may_have_pending().unwrap());
+    changing.changing = true;
+    changing.write(&lock).unwrap();
+    assert!(journal.may_have_pending().unwrap(), "killed while it changed names");
+    for mark in [&mark[..], b""] {
+        fs::write(fixture.path.join(layout::APPEND_LOCK), mark).unwrap();
+        assert!(journal.may_have_pending().unwrap());
+    }
 }

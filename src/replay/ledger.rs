@@ -2,21 +2,31 @@
 //!
 //! Nothing is sent that is not in `cursor` first, and nothing is recorded there that the link has not said.
 
+use uuid::Uuid;
+
+use super::RunEnd;
 use super::batcher::{Filled, rebuild};
 use super::read_ahead::ReadAhead;
 use crate::error::Result;
 use crate::journal::{
-    Alerts, CursorFile, CursorState, Damage, InFlight, Item, Journal, Reader, keep_dead_letter, set_aside,
+    Attempts, CursorFile, CursorState, Damage, Ending, InFlight, Item, Journal, Reader, keep_dead_letter,
+    set_aside,
 };
 use crate::record::Seq;
-use crate::sink::{Batch, BodyFormat};
+use crate::sink::{Batch, BodyFormat, FormerJournal};
 use crate::storage::{File, Open};
 
 /// One run's hold on the journal.
 pub(crate) struct Ledger {
     journal: Journal,
-    /// Held, never read: it keeps others from delivering.
-    _replay_lock: File,
+    /// The journal's id, and what it was before.
+    id: Uuid,
+    former: Option<FormerJournal>,
+    /// Held: it keeps others from delivering. What is in it is only told.
+    replay_lock: File,
+    attempts: Attempts,
+    /// The last refusal, for people.
+    refusal: Option<String>,
     cursor_file: CursorFile,
     /// As of the last step.
     state: CursorState,
@@ -26,7 +36,6 @@ pub(crate) struct Ledger {
     taken: Option<Seq>,
     /// How the bodies of new batches are laid out.
     body: BodyFormat,
-    alerts: Alerts,
     /// The run ends before this seq: what is appended later is for the next run.
     until: Seq,
 }
@@ -38,15 +47,22 @@ impl Ledger {
         let until = journal.sync()?;
         let cursor_file = CursorFile::open(journal.store(), Open::Write)?;
         let state = cursor_file.load()?;
+        // As it is now: the journal may have been renewed since it was opened.
+        let config = journal.current_config()?;
+        // Not before: a journal that is not sound is left as it is.
+        let attempts = Attempts::begin(&replay_lock, config.id);
         Ok(Self {
             journal: journal.clone(),
-            _replay_lock: replay_lock,
+            id: config.id,
+            former: config.former,
+            replay_lock,
+            attempts,
+            refusal: None,
             cursor_file,
             initial: state.clone(),
             state,
             taken: None,
             body,
-            alerts: Alerts::default(),
             until,
         })
     }
@@ -73,6 +89,19 @@ impl Ledger {
     /// How many entries of this run's still wait, by what is recorded.
     pub fn remaining(&self) -> u64 {
         self.until.since(self.state.cursor) + self.state.undecided()
+    }
+
+    /// Leaves word of what the run came to, for `stats`.
+    pub fn note_end(&mut self, end: &Result<RunEnd>) {
+        let (before, after) = (&self.initial, &self.state);
+        let took = after.delivered > before.delivered;
+        let refused = after.dead_lettered > before.dead_lettered;
+        let success = took || (matches!(end, Ok(RunEnd::Drained)) && !refused);
+        let error = match end {
+            Ok(end) => end.reason().map(str::to_owned).or_else(|| self.refusal.take()),
+            Err(error) => Some(error.to_string()),
+        };
+        self.attempts.end(&self.replay_lock, &Ending { success, error: error.as_deref() });
     }
 
     /// What to send first: batches that may have been sent before, in their old boundaries, or else a new one.
@@ -150,9 +179,14 @@ impl Ledger {
             Some(Item::Entry(record)) => {
                 let journal = &self.journal;
                 journal.with_room(|| keep_dead_letter(journal, &record, status, reason))?;
+                self.refusal = Some(format!("seq {seq} was refused with status {status}: {reason}"));
                 self.step(|state| state.dead_lettered(seq))?;
                 let lost = self.state.lost();
-                self.alerts.consider(&self.journal, &self.journal.config().limits, (lost - 1, lost));
+                self.journal.alerts().consider(
+                    &self.journal,
+                    &self.journal.config().limits,
+                    (lost - 1, lost),
+                );
                 Ok(())
             }
             Some(Item::Damaged(damage)) => self.step_over(&damage),
@@ -183,7 +217,8 @@ impl Ledger {
 
     fn batch(&self, boundaries: InFlight, previous: Option<Seq>, body: Vec<u8>) -> Batch {
         let InFlight { first, last, body: format } = boundaries;
-        Batch { journal: self.journal.id(), first, last, previous, format, body }
+        let former = self.former.filter(|_| self.state.introduced != Some(self.id));
+        Batch { journal: self.id, former, first, last, previous, format, body }
     }
 
     /// Sets damaged bytes aside and moves past the entries that they were.
@@ -199,9 +234,11 @@ impl Ledger {
     /// Records what was taken together with one step, in one write and one sync.
     fn step(&mut self, step: impl FnOnce(&mut CursorState)) -> Result<()> {
         let taken = self.taken;
+        let renewed = self.former.map(|_| self.id);
         self.state = self.cursor_file.update(|state| {
             if let Some(last) = taken {
                 state.delivered(last);
+                state.introduced = renewed.or(state.introduced);
             }
             step(state);
         })?;

@@ -100,6 +100,11 @@ pub enum RunEnd {
         /// The last reason, for people.
         reason: String,
     },
+    /// The same, but the other end is not what it is meant to be: a person is to look.
+    Suspicious {
+        /// The last reason, for people.
+        reason: String,
+    },
     /// The set-up has to be mended first.
     WrongSetup {
         /// What to mend.
@@ -112,6 +117,27 @@ pub enum RunEnd {
     },
     /// Somebody asked it to stop.
     Stopped,
+}
+
+impl RunEnd {
+    /// Why it ended before everything was dealt with, for people; none if it did not, or was asked to.
+    pub fn reason(&self) -> Option<&str> {
+        match self {
+            Self::Drained | Self::Stopped => None,
+            Self::Later { reason }
+            | Self::Suspicious { reason }
+            | Self::WrongSetup { reason }
+            | Self::Refused { reason } => Some(reason),
+        }
+    }
+
+    /// Whether a person has to act before another run can get further; otherwise the next one may succeed by itself.
+    pub fn needs_a_person(&self) -> bool {
+        match self {
+            Self::Drained | Self::Stopped | Self::Later { .. } => false,
+            Self::Suspicious { .. } | Self::WrongSetup { .. } | Self::Refused { .. } => true,
+        }
+    }
 }
 
 /// What a run did.
@@ -180,8 +206,9 @@ impl<S: Sink> Replayer<S> {
         });
         // Also after an error: what was taken is recorded if that can be done.
         let flushed = ledger.flush();
+        let end = end.and_then(|end| flushed.map(|()| end));
+        ledger.note_end(&end);
         let end = end?;
-        flushed?;
         let (before, after) = (ledger.initial(), ledger.state());
         Ok(ReplayReport {
             delivered: after.delivered - before.delivered,

@@ -223,30 +223,41 @@ impl<S: Sink> Link<'_, S> {
                 return Verdict::End(RunEnd::Stopped);
             }
             attempt += 1;
-            let (reason, asked) = match self.sink.send(batch, attempt) {
+            let (end, reason, asked): (fn(String) -> RunEnd, _, _) = match self.sink.send(batch, attempt) {
                 Outcome::Delivered { through } => match taken(batch, through) {
                     Some(last) => return Verdict::Taken(last),
-                    None => ("the receiver took nothing of the batch".to_owned(), None),
+                    None => (later, "the receiver took nothing of the batch".to_owned(), None),
                 },
-                Outcome::Later { reason, retry_after } => (reason, retry_after),
+                Outcome::Later { reason, retry_after } => (later, reason, retry_after),
+                Outcome::Suspicious { reason, retry_after } => (suspicious, reason, retry_after),
                 Outcome::WrongSetup { reason } => return Verdict::End(RunEnd::WrongSetup { reason }),
                 Outcome::TooLarge { reason } => return Verdict::TooLarge { reason },
                 Outcome::Refused { status, reason } => return Verdict::Refused { status, reason },
             };
+            // Whoever asks to stop ends a request under way with that: it has not failed.
+            if self.stop.is_stopped() {
+                return Verdict::End(RunEnd::Stopped);
+            }
             if attempt > self.retries {
-                return Verdict::End(RunEnd::Later { reason });
+                return Verdict::End(end(reason));
             }
             let Some(wait) = self.backoff.wait_as_asked(attempt, fastrand::f64(), asked) else {
                 let seconds = asked.unwrap_or(Duration::ZERO).as_secs();
-                return Verdict::End(RunEnd::Later {
-                    reason: format!("{reason}; it asked to wait {seconds} s"),
-                });
+                return Verdict::End(end(format!("{reason}; it asked to wait {seconds} s")));
             };
             if self.stop.wait(wait) {
                 return Verdict::End(RunEnd::Stopped);
             }
         }
     }
+}
+
+fn later(reason: String) -> RunEnd {
+    RunEnd::Later { reason }
+}
+
+fn suspicious(reason: String) -> RunEnd {
+    RunEnd::Suspicious { reason }
 }
 
 /// The last entry of the batch that was taken, given the last one that the receiver names, if it does.

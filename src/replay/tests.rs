@@ -105,6 +105,39 @@ fn one_cursor_step_a_batch_and_one_at_either_end() {
 }
 
 #[test]
+fn stats_tell_what_the_last_runs_came_to() {
+    let (_fixture, journal) = journal(6);
+    let told = |script: &Script| {
+        run(&journal, script, &options(2));
+        let stats = journal.stats().unwrap();
+        assert!(stats.last_attempt.is_some());
+        (stats.last_success, stats.last_error)
+    };
+    let (success, error) = told(&Script::new(|_, _| later()));
+    assert_eq!((success, error.as_deref()), (None, Some("not now")));
+    let (success, error) = told(&Script::new(|_, count| if count == 1 { TAKEN } else { later() }));
+    let partial = success.expect("something was taken");
+    assert_eq!(error.as_deref(), Some("not now"));
+    let (success, error) = told(&Script::refusing(&[3, 4, 5, 6]));
+    assert_eq!(success.as_ref(), Some(&partial), "to have everything refused is no success");
+    assert_eq!(error.as_deref(), Some("seq 6 was refused with status 422: no"));
+    let (success, error) = told(&Script::accepting());
+    assert!(success.unwrap() > partial, "nothing was left to deliver");
+    assert!(error.is_some(), "the last error stays");
+}
+
+#[test]
+fn an_odd_receiver_ends_the_run_and_calls_for_a_person() {
+    let (_fixture, journal) = journal(3);
+    let odd = || Outcome::Suspicious { reason: "not a receiver".into(), retry_after: None };
+    let report = run(&journal, &Script::new(move |_, _| odd()), &ReplayOptions { retries: 2, ..options(2) });
+    assert_eq!(report.end, RunEnd::Suspicious { reason: "not a receiver".into() });
+    assert!(report.end.needs_a_person() && report.remaining == 3);
+    let report = run(&journal, &Script::new(|_, _| later()), &options(2));
+    assert!(!report.end.needs_a_person(), "{:?}", report.end);
+}
+
+#[test]
 fn what_lies_before_a_missing_file_is_delivered_once_and_recorded() {
     let (fixture, journal) = journal(200);
     let mut segments: Vec<_> =
@@ -265,4 +298,23 @@ fn patience_ends_after_the_retries() {
     let report = run(&journal, &script, &ReplayOptions { retries: 2, ..options(10) });
     assert_eq!(script.ranges(), [(1, 3); 3]);
     assert_eq!((report.delivered, report.remaining), (0, 3));
+}
+
+#[test]
+fn a_request_that_fails_once_the_run_is_to_stop_was_stopped_whatever_its_answer() {
+    let (_fixture, journal) = journal(5);
+    for answer in [later(), TAKEN, refused()] {
+        let (stopper, stop) = Stop::pair().unwrap();
+        let said = answer.clone();
+        let script = Script::new(move |_, _| {
+            stopper.stop();
+            said.clone()
+        });
+        let replayer = Replayer::new(&journal, script.clone(), &options(2)).unwrap();
+        let report = replayer.run(&stop, &mut |_| ()).unwrap();
+        assert_eq!(report.end, RunEnd::Stopped);
+        assert_eq!(script.ranges().len(), 1, "nothing is sent after that");
+        assert_eq!(report.delivered, if answer == TAKEN { 2 } else { 0 }, "what was taken counts");
+        assert_eq!(report.dead_lettered, 0);
+    }
 }

@@ -4,7 +4,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use super::{FileId, Open, Storage, StorageFile, UnsafeFile, Volume};
+use super::{FileId, Identity, Open, Storage, StorageFile, UnsafeFile, Volume};
 use crate::error::{Error, Result};
 
 /// A directory.
@@ -40,6 +40,8 @@ impl Store {
         let file = self.open(name, Open::Create)?;
         if self.copies_on_write() && file.len()? == 0 {
             file.overwrite_in_place();
+            // That has set one of its two times, as only restores do: both are set again. See `journal/origin.rs`.
+            file.set_len(1).and_then(|()| file.set_len(0))?;
         }
         Ok(file)
     }
@@ -168,6 +170,14 @@ impl File {
     /// Takes the exclusive lock for as long as the file is open; false if somebody else has it.
     pub fn try_lock_for_good(&self) -> Result<bool> {
         self.file.try_lock().map_err(|error| self.error("lock", error))
+    }
+
+    pub fn sync_all(&self) -> Result<()> {
+        self.file.sync_all().map_err(|error| self.error("sync", error))
+    }
+
+    pub fn identity(&self) -> Result<Identity> {
+        self.file.identity().map_err(|error| self.error("look at", error))
     }
 
     pub fn id(&self) -> Result<FileId> {

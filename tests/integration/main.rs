@@ -10,6 +10,7 @@
 
 mod harness;
 
+mod alerts;
 mod append;
 mod append_streams;
 mod bad_input;
@@ -34,10 +35,13 @@ mod limits;
 mod man;
 mod many_at_once;
 mod old_format;
+mod printable;
+mod quiet;
 mod readme;
 mod recovery;
 mod replay;
 mod replay_outcomes;
 mod replay_requests;
+mod restore;
 mod small_disks;
 mod tools;

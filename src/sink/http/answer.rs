@@ -9,6 +9,7 @@ use ureq::http::header::{DATE, LOCATION, RETRY_AFTER};
 use ureq::http::{HeaderMap, HeaderName, Response, StatusCode};
 
 use super::super::Outcome;
+use crate::printable::excerpt;
 
 /// How many characters of an answer are shown to people.
 const SHOWN_CHARS_MAX: usize = 200;
@@ -174,28 +175,9 @@ fn http_date(value: &str) -> Option<Timestamp> {
     })
 }
 
-/// Bytes of a stranger as one short line that is safe to show on a terminal.
+/// Bytes of the receiver's as one short line.
 fn printable(bytes: &[u8]) -> String {
-    let text = String::from_utf8_lossy(bytes);
-    let mut shown = String::new();
-    for (count, character) in text.split_whitespace().flat_map(|word| word.chars().chain([' '])).enumerate() {
-        if count == SHOWN_CHARS_MAX {
-            shown.push('…');
-            return shown;
-        }
-        if character.is_control() || reorders(character) {
-            shown.extend(character.escape_default());
-        } else {
-            shown.push(character);
-        }
-    }
-    shown.truncate(shown.trim_end().len());
-    shown
-}
-
-/// Invisible characters that can make a line read as something else.
-fn reorders(character: char) -> bool {
-    matches!(character, '\u{200b}'..='\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}' | '\u{feff}')
+    excerpt(bytes, SHOWN_CHARS_MAX)
 }
 
 #[cfg(test)]
@@ -217,7 +199,7 @@ mod tests {
     fn kind(outcome: &Outcome) -> &'static str {
         match outcome {
             Outcome::Delivered { .. } => "delivered",
-            Outcome::Later { .. } => "later",
+            Outcome::Later { .. } | Outcome::Suspicious { .. } => "later",
             Outcome::WrongSetup { .. } => "wrong set-up",
             Outcome::TooLarge { .. } => "too large",
             Outcome::Refused { .. } => "refused",

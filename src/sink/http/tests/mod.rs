@@ -23,6 +23,7 @@ const IMPATIENT: Duration = Duration::from_millis(300);
 
 fn batch(body: &[u8]) -> Batch {
     Batch {
+        former: None,
         journal: Uuid::nil(),
         first: Seq::new(501).unwrap(),
         last: Seq::new(502).unwrap(),
@@ -50,10 +51,12 @@ fn delivered() -> Outcome {
     Outcome::Delivered { through: None }
 }
 
-/// The reason of an outcome that is `Later` without a wish for when.
+/// The reason of an outcome that is tried again, without a wish for when.
 fn later(outcome: Outcome) -> String {
     match outcome {
-        Outcome::Later { reason, retry_after: None } => reason,
+        Outcome::Later { reason, retry_after: None } | Outcome::Suspicious { reason, retry_after: None } => {
+            reason
+        }
         other => panic!("not Later: {other:?}"),
     }
 }
