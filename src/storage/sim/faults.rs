@@ -85,16 +85,13 @@ impl Fault {
 
     fn befalls(self, call: Call) -> bool {
         match self {
-            Self::Io | Self::Killed => true,
+            Self::Io | Self::Interrupted | Self::Killed => true,
             Self::NoSpace => {
                 matches!(call, Call::Open | Call::Write | Call::Rename | Call::Sync | Call::SyncNames)
             }
             Self::NoSpaceForData => call == Call::Write,
             Self::NoFiles => matches!(call, Call::Open | Call::List),
             Self::ShortWrite => call == Call::Write,
-            Self::Interrupted => {
-                matches!(call, Call::Open | Call::Read | Call::Write | Call::Sync | Call::SyncNames)
-            }
         }
     }
 
