@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use super::test_support::{block, seq};
 use super::*;
-use crate::storage::sim::{Call, Sim, World};
+use crate::storage::sim::{Call, Fault, Plan, Sim, World};
 
 const SEGMENT_BYTES: u64 = 1024;
 /// In one segment.
@@ -112,4 +112,24 @@ fn what_dropping_the_oldest_costs_does_not_grow_with_the_number_of_segments() {
     assert_eq!((costs[0].0, costs[1].0), (0, 0), "lists");
     // How often room is made differs by a few.
     assert!(costs[1].1 <= costs[0].1 * 11 / 10, "looks with limits of 64 KiB and 256 KiB: {costs:?}");
+}
+
+#[test]
+fn where_everything_is_settled_no_write_fails_for_want_of_disk_space() {
+    let many = Many::new(1, &Settings::default());
+    many.settle(ENTRIES);
+    let world = many.sim.world();
+    let mut met = 0;
+    for at in 1..80 {
+        let sim = Sim::new(world.clone());
+        let store = Store::new(Path::new("journal"), Arc::new(sim.clone()));
+        let journal = Journal::open_in(store, true).unwrap();
+        let mut appender = Appender::open(&journal).unwrap();
+        sim.fail(Some(Plan { at: sim.calls() + at, fault: Fault::NoSpaceForData, for_good: false }));
+        let committed = appender.commit(&mut block(["1".to_owned()]), Durability::Sync).unwrap();
+        assert!(committed.taken == 1 && committed.failure.is_none(), "call {at}: {committed:?}");
+        met += u64::from(sim.fired());
+        assert_eq!(journal.stats().unwrap().next_seq, ENTRIES + 2);
+    }
+    assert!(met > 1, "{met}");
 }
