@@ -187,9 +187,12 @@ impl Driver {
                 self.kill();
                 if let Some(backup) = &self.backup {
                     let mut world = self.sim.world();
-                    world.restore(backup, how);
+                    let put_back = world.restore(backup, how);
                     self.sim.set_world(world);
-                    self.history.note(Event::Restored);
+                    // Where nothing has changed since the backup, nothing is put back, and the journal is the original.
+                    if put_back {
+                        self.history.note(Event::Restored);
+                    }
                 }
                 Ok(())
             }

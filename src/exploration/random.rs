@@ -73,7 +73,7 @@ fn step() -> impl Strategy<Value = Step> {
 }
 
 fn action() -> impl Strategy<Value = Action> {
-    let fault = prop::sample::select(&Fault::ALL[..5]);
+    let fault = prop::sample::select(&Fault::ALL[..6]);
     prop_oneof![
         8 => step().prop_map(Action::Step),
         2 => any::<u64>().prop_map(Action::Crash),

@@ -68,6 +68,29 @@ fn what_an_append_costs_does_not_grow_with_the_number_of_segments() {
 #[test]
 fn what_taking_turns_with_another_writer_costs_does_not_grow_with_the_number_of_segments() {
     costs_the_same(&Settings::default(), |many| (0..20).for_each(|turn| many.append(turn % 2)));
+    let mut many = Many::new(3, &Settings::default());
+    many.append(1);
+    let (lists, _) = many.looks(|many| (0..20).for_each(|turn| many.append(turn % 2)));
+    assert_eq!(lists, 0, "what another writer has changed is in its mark");
+}
+
+#[test]
+fn a_segment_that_the_mark_does_not_know_of_is_found_by_the_next_writer() {
+    let mut many = Many::new(3, &Settings::default());
+    many.append(1);
+    let mark = |many: &Many| {
+        let lock = many.journal.store().open(layout::APPEND_LOCK, Open::Write).unwrap();
+        TailMark::read(&lock).unwrap().map(|mark| (lock, mark)).unwrap()
+    };
+    let (lock, before) = mark(&many);
+    assert!(Tail::find_known(many.journal.store(), before.segment, &before).unwrap().is_some());
+    many.append(1);
+    let next = many.appenders[1].next_seq();
+    // As a process leaves it that was killed, and whose mark is lost.
+    before.write(&lock).unwrap();
+    assert!(Tail::find_known(many.journal.store(), before.segment, &before).unwrap().is_none());
+    many.append(0);
+    assert_eq!(many.appenders[0].next_seq(), next.plus(ENTRIES), "no seq is given twice");
 }
 
 #[test]

@@ -305,7 +305,10 @@ impl StorageFile for File {
 
     fn overwrite_in_place(&self) -> io::Result<()> {
         let flags = rustix::fs::ioctl_getflags(self)?;
-        Ok(rustix::fs::ioctl_setflags(self, flags | IFlags::NOCOW)?)
+        rustix::fs::ioctl_setflags(self, flags | IFlags::NOCOW)?;
+        // That has set one of the file's two times, as otherwise only restores do: both are set again. See `journal/origin.rs`.
+        Self::set_len(self, 1)?;
+        Self::set_len(self, 0)
     }
 
     fn attribute(&self) -> io::Result<Vec<u8>> {

@@ -53,8 +53,6 @@ impl Store {
         let file = self.open(name, Open::Create)?;
         if self.copies_on_write() && file.len()? == 0 {
             file.overwrite_in_place();
-            // That has set one of its two times, as only restores do: both are set again. See `journal/origin.rs`.
-            file.set_len(1).and_then(|()| file.set_len(0))?;
         }
         Ok(file)
     }

@@ -269,9 +269,10 @@ impl World {
         }
     }
 
-    /// A person puts back what was there in `backup`, while no process runs, and syncs all of it.
-    pub fn restore(&mut self, backup: &Self, how: Restore) {
+    /// A person puts back what was there in `backup`, while no process runs, and syncs all of it. False if nothing was.
+    pub fn restore(&mut self, backup: &Self, how: Restore) -> bool {
         let mut names = BTreeMap::new();
+        let mut put_back = false;
         for (name, old) in &backup.names {
             let (bytes, modified) = (Arc::clone(&backup.inodes[old].live), backup.times(*old).modified);
             let there = self.inode(name).filter(|_| how != Restore::Copied);
@@ -284,6 +285,7 @@ impl World {
             if how == Restore::Replaced && unchanged {
                 continue;
             }
+            put_back = true;
             let now = self.tick();
             let keeps_times = matches!(how, Restore::InPlace | Restore::Replaced);
             let times = Times { changed: now, modified: if keeps_times { modified } else { now } };
@@ -302,6 +304,7 @@ impl World {
             file.durable = Arc::clone(&file.live);
             file.durable_times = file.times;
         }
+        put_back
     }
 
     /// Changes a byte behind everybody's back, on the disk itself.
