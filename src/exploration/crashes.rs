@@ -93,6 +93,7 @@ impl Prints {
                 world.inode(name).map(|inode| world.times(inode)).hash(&mut hasher);
             }
         }
+        world.attributes().for_each(|attribute| attribute.hash(&mut hasher));
         hasher.finish()
     }
 }

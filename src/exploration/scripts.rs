@@ -16,7 +16,7 @@ pub(super) struct Script {
 }
 
 fn small() -> Settings {
-    Settings { segment_bytes: Some(1024), ..Settings::default() }
+    Settings { segment_bytes: Some(1024), max_bytes: Some(16 << 20), ..Settings::default() }
 }
 
 fn append(count: u64, size: usize) -> Step {

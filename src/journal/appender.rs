@@ -10,7 +10,7 @@ use super::room::{Room, Space};
 use super::side_file::SideFile;
 use super::tail::Tail;
 use super::tail_mark::{NameChange, TailMark};
-use super::{Journal, RejectedLine, SegmentWriter};
+use super::{Journal, RejectedLine, SegmentWriter, segments};
 use crate::error::{Error, Result};
 use crate::record::{Block, Seq};
 use crate::storage::{File, FileId, Open};
@@ -40,6 +40,8 @@ pub(crate) struct Appender {
     /// Identity of the `journal.json` that `config` was read from.
     config_id: Option<FileId>,
     config: Config,
+    /// The size at which segments are sealed: it follows the limits and the file system's size.
+    segment_bytes: u64,
     space: Space,
     writer: Option<SegmentWriter>,
     /// Entries of this appender's wait for a sync: how many cuts there had been when they were written, and the seq behind
@@ -50,12 +52,13 @@ pub(crate) struct Appender {
 
 impl Appender {
     pub fn open(journal: &Journal) -> Result<Self> {
-        let lock = journal.store().open(layout::APPEND_LOCK, Open::Create)?;
+        let lock = journal.store().open_to_overwrite(layout::APPEND_LOCK)?;
         let mut appender = Self {
             journal: journal.clone(),
             lock,
             config_id: None,
             config: journal.config().clone(),
+            segment_bytes: 0,
             space: Space::new(journal)?,
             writer: None,
             unsynced: None,
@@ -111,9 +114,13 @@ impl Appender {
             return Ok(());
         }
         self.locked(|appender| {
-            let bytes = SideFile::open(appender.journal.store(), layout::REJECTED, &appender.config.limits)?
-                .append(lines)?;
-            appender.space.grew(bytes);
+            let bytes = match appender.keep_rejected(lines) {
+                Err(error) if error.is_storage_full() && appender.give_back()? => {
+                    appender.keep_rejected(lines)?
+                }
+                result => result?,
+            };
+            appender.space.grew_aside(bytes);
             let writer = appender.writer()?;
             writer.mark.count_sync();
             writer.mark.count_write(bytes);
@@ -121,11 +128,14 @@ impl Appender {
         })
     }
 
-    /// Gives back the space of entries that were dealt with: seals the active segment if all of it was, and unlinks.
+    fn keep_rejected(&self, lines: &[RejectedLine]) -> Result<u64> {
+        SideFile::open(self.journal.store(), layout::REJECTED, &self.config.limits)?.append(lines)
+    }
+
+    /// Gives back the space of entries that were settled: seals the active segment if all of it was, and unlinks.
     pub fn reclaim(&mut self) -> Result<()> {
         self.locked(|appender| {
-            appender.space.look()?;
-            if appender.all_dealt_with()? {
+            if appender.all_settled()? {
                 appender.rotate()?;
             }
             appender.unlink_settled().map(drop)
@@ -163,6 +173,7 @@ impl Appender {
         }
         let result = work(self);
         if let Some(writer) = &mut self.writer {
+            writer.mark.sealed = self.space.sealed();
             // Without a mark the next writer reads the segment; on a full disk that is how it is.
             let _ = writer.mark.write(&self.lock);
         }
@@ -194,7 +205,8 @@ impl Appender {
             self.latched = true;
             return Err(Error::Latched { path: store.path().to_owned() });
         }
-        let mut tail = Tail::find(store, mark.clone(), Open::Write)?;
+        let mut tail = self.find_tail(mark.as_ref())?;
+        let store = self.journal.store();
         if self.unsynced.is_some_and(|(_, next)| tail.next < next) {
             // The same, but the process was killed after its sync had failed and before it could count the cut.
             self.latched = true;
@@ -204,18 +216,38 @@ impl Appender {
         if tail.changes_names() {
             let names = NameChange::begin(&self.lock, mark.clone().as_mut())?;
             tail.remove_superfluous(store, &names)?;
+            self.space.removed_newest()?;
         }
         if !tail.clean {
             tail.settle(store)?;
         }
         let writer = self.writer.insert(SegmentWriter::new(store, &self.lock, tail, mark)?);
-        if !writer.joinable {
+        let joinable = writer.joinable;
+        let end = writer.mark.end;
+        self.space.measure(end)?;
+        self.segment_bytes = self.config.segment_bytes_effective(store.volume());
+        if !joinable {
             self.begin_next_segment()?;
         }
         // On a full disk there may be no mark; see `locked`.
         let lock = self.lock.clone();
+        self.writer()?.mark.sealed = self.space.sealed();
         let _ = self.writer()?.mark.write(&lock);
-        self.space.look()
+        Ok(())
+    }
+
+    /// Where the journal ends. The directory is listed only where the mark leaves a doubt.
+    fn find_tail(&mut self, mark: Option<&TailMark>) -> Result<Tail> {
+        let store = self.journal.store();
+        if let Some(mark) = mark
+            && let Some(active) = self.space.follow(mark)
+            && let Some(tail) = Tail::find_known(store, active, mark)?
+        {
+            return Ok(tail);
+        }
+        let (before, newest) = self.space.list(mark)?;
+        Tail::find_after(store, before, newest, mark.cloned(), Open::Write)?
+            .ok_or_else(|| segments::none(store))
     }
 
     fn writer(&mut self) -> Result<&mut SegmentWriter> {
@@ -263,23 +295,33 @@ impl Appender {
         Err(Error::Damaged { path: self.journal.path().to_owned(), reason })
     }
 
-    /// Writes records, or some of them if the disk is full; if it takes none, what was dealt with makes room, once.
+    /// Writes records, or some of them if the disk is full; if it takes none, what is settled makes room.
     fn write_records(&mut self, block: &Block, from: usize, to: usize) -> Result<usize> {
-        match self.writer()?.write(block, from, to) {
-            Err(error) if error.is_storage_full() => {
-                self.space.look()?;
-                if !self.unlink_settled()? {
-                    return Err(error);
-                }
-                self.writer()?.write(block, from, to)
+        loop {
+            match self.writer()?.write(block, from, to) {
+                Err(error) if error.is_storage_full() && self.give_back()? => {}
+                result => return result,
             }
-            result => result,
         }
+    }
+
+    /// The disk is full: gives back what is settled, also the active segment if all of it is. False if nothing was.
+    fn give_back(&mut self) -> Result<bool> {
+        let mut made = self.unlink_settled()?;
+        if !made && self.all_settled()? {
+            self.rotate()?;
+            self.unlink_settled()?;
+            made = true;
+        }
+        if made {
+            self.journal.store().release_space()?;
+        }
+        Ok(made)
     }
 
     /// How many records from index `from` on can be written now; makes room and changes segments as needed.
     fn fitting(&mut self, block: &Block, from: usize) -> Result<usize> {
-        let size = self.config.segment_bytes_effective();
+        let size = self.segment_bytes;
         let first = block.records(from, from + 1).len() as u64;
         let end = self.writer()?.mark.end;
         if end > 0 && end + first > size {
@@ -311,9 +353,10 @@ impl Appender {
         if self.space.free(&self.config.limits) >= bytes {
             return Ok(true);
         }
-        self.space.look()?;
+        let active_bytes = self.writer()?.mark.end;
+        self.space.measure(active_bytes)?;
         self.unlink_settled()?;
-        if self.space.free(&self.config.limits) < bytes && self.all_dealt_with()? {
+        if self.space.free(&self.config.limits) < bytes && self.all_settled()? {
             self.rotate()?;
             self.unlink_settled()?;
         }
@@ -334,7 +377,7 @@ impl Appender {
     }
 
     /// Whether there is something in the active segment, and no entry of it is pending.
-    fn all_dealt_with(&mut self) -> Result<bool> {
+    fn all_settled(&mut self) -> Result<bool> {
         let next = self.next_seq();
         Ok(self.writer()?.mark.end > 0 && self.space.cursor()? >= next)
     }
@@ -366,8 +409,17 @@ impl Appender {
 
     fn rotate(&mut self) -> Result<()> {
         self.sync_active()?;
-        self.begin_next_segment()?;
-        self.space.look()
+        match self.begin_next_segment() {
+            Err(error) if error.is_storage_full() && !self.latched && self.unlink_settled()? => {
+                self.begin_next_segment()?;
+            }
+            result => result?,
+        }
+        self.segment_bytes = self.config.segment_bytes_effective(self.journal.store().volume());
+        if self.space.is_disk_short() {
+            self.unlink_settled()?;
+        }
+        Ok(())
     }
 
     /// Goes on in a new segment; the one before it is durable.
@@ -376,7 +428,9 @@ impl Appender {
         self.change_names(|appender, names| {
             let file = appender.writer()?.make_next(&store, names)?;
             let rotated = appender.writer()?.rotate(&store, file);
-            appender.latch_on_error(rotated)
+            appender.latch_on_error(rotated)?;
+            let active = appender.writer()?.mark.segment;
+            appender.space.rotated(active)
         })
     }
 

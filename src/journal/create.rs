@@ -26,7 +26,7 @@ pub(crate) fn create(path: &Path, settings: &Settings) -> Result<(Store, Config)
 /// The same in a directory that is there.
 pub(crate) fn create_in(store: Store, config: Config) -> Result<(Store, Config)> {
     check_nothing_is_lost(&store)?;
-    let lock = store.open(layout::APPEND_LOCK, Open::Create)?;
+    let lock = store.open_to_overwrite(layout::APPEND_LOCK)?;
     let _guard = lock.lock()?;
     if let Some(config) = Config::load(&store)? {
         return Ok((store, config));
@@ -34,7 +34,7 @@ pub(crate) fn create_in(store: Store, config: Config) -> Result<(Store, Config)>
     check_nothing_is_lost(&store)?;
     let segment = store.open(&layout::segment_name(Seq::FIRST), Open::Create)?;
     segment.sync_data()?;
-    store.open(layout::REPLAY_LOCK, Open::Create)?;
+    store.open_to_overwrite(layout::REPLAY_LOCK)?;
     store.open(layout::EXEC_LOCK, Open::Create)?;
     CursorFile::create(&store, &CursorState::new())?;
     // A crash may keep one name and lose another: what makes it a journal comes after all else is there.

@@ -5,7 +5,7 @@
 //! | `layout` | file names |
 //! | `config`, `create` | `journal.json`; making a journal |
 //! | `origin` | whether the files are a copy, and what happens then |
-//! | `lines`, `seek`, `segments`, `tail`, `tail_mark` | finding one's way in and among the files; where the journal ends |
+//! | `lines`, `seek`, `segments`, `segment_list`, `tail`, `tail_mark` | finding one's way in and among the files; where the journal ends |
 //! | `appender`, `segment_writer`, `room` | writing: commits, rotation, limits |
 //! | `reader` | entries in order, past damage |
 //! | `cursor` | what was dealt with, what is in flight, the counters |
@@ -28,12 +28,15 @@ mod damaged;
 mod dead_letter;
 mod layout;
 mod lines;
+#[cfg(test)]
+mod many_segments;
 mod origin;
 mod reader;
 mod rejected;
 mod repair;
 mod room;
 mod seek;
+mod segment_list;
 mod segment_writer;
 mod segments;
 mod side_file;
@@ -74,6 +77,7 @@ pub(crate) use self::repair::repair_in;
 use self::segment_writer::SegmentWriter;
 pub use self::skip::Skipped;
 pub use self::stats::Stats;
+use self::tail::Tail;
 pub(crate) use self::tail_mark::TailMark;
 pub use self::verify::{Finding, Verification};
 use crate::error::{Error, Result};
@@ -338,7 +342,11 @@ impl Journal {
 
     /// The next seq to be given.
     pub(crate) fn end(&self) -> Result<Seq> {
-        Ok(Seq::new(self.stats()?.next_seq).unwrap_or(Seq::FIRST))
+        let mark = match self.store().open_if_there(layout::APPEND_LOCK, Open::Read)? {
+            Some(lock) => TailMark::read(&lock)?,
+            None => None,
+        };
+        Ok(Tail::find(self.store(), mark, Open::Read)?.next)
     }
 
     /// Whether anything is pending, for a look now and then: two small reads and the size of a file; nothing is written or
@@ -385,6 +393,17 @@ impl Journal {
             std::thread::sleep(DELIVERY_PAUSE);
         }
         Err(Error::Busy { path: self.path().to_owned() })
+    }
+
+    /// Does something that takes disk space: on a full disk once more, after what is settled has been given back.
+    pub(crate) fn with_room<T>(&self, work: impl Fn() -> Result<T>) -> Result<T> {
+        match work() {
+            Err(error) if error.is_storage_full() => {
+                Appender::open(self)?.reclaim()?;
+                work()
+            }
+            result => result,
+        }
     }
 
     /// Identity and limits as they are now.

@@ -8,13 +8,16 @@ use std::time::{Duration, Instant};
 use super::config::Limits;
 use super::cursor::{CursorFile, CursorState};
 use super::reader::{Item, Reader};
-use super::tail_mark::NameChange;
+use super::segment_list::{Sealed, SegmentList};
+use super::tail_mark::{NameChange, TailMark};
 use super::{Journal, layout, segments};
 use crate::error::{Error, Result};
 use crate::exec_lock::ExecLock;
 use crate::record::Seq;
 use crate::storage::{Open, Store};
 
+/// With less than this part of the file system free, what is settled is given back as soon as it can be.
+const SHORT: u64 = 8;
 /// Entries do not expire to the second.
 const EXPIRY_PERIOD_MAX: Duration = Duration::from_secs(10);
 
@@ -32,8 +35,10 @@ pub(crate) struct Space {
     cursor: Seq,
     /// Entries evicted or dead-lettered, as last seen.
     lost_seen: u64,
-    segments: Vec<Seq>,
-    bytes: u64,
+    segments: SegmentList,
+    /// The size of the active segment, and of all files that are not segments.
+    active_bytes: u64,
+    other_bytes: u64,
     last_expiry: Option<Instant>,
     /// Entries lost so far, before and after the evictions that no alert has been considered for.
     lost: Option<(u64, u64)>,
@@ -44,32 +49,75 @@ impl Space {
         let store = journal.store().clone();
         let cursor_file = CursorFile::open(&store, Open::Write)?;
         Ok(Self {
+            segments: SegmentList::new(&store),
             store,
             cursor_file,
             cursor: Seq::FIRST,
             lost_seen: 0,
-            segments: Vec::new(),
-            bytes: 0,
+            active_bytes: 0,
+            other_bytes: 0,
             last_expiry: None,
             lost: None,
         })
     }
 
-    /// Looks at the directory: others may have added to it or taken from it.
-    pub fn look(&mut self) -> Result<()> {
-        self.segments = segments::list(&self.store)?;
-        self.bytes = segments::bytes(&self.store)?;
+    /// Follows what another writer's mark says of the segments, without a look at the directory. The active one; none if the
+    /// mark does not tell.
+    pub fn follow(&mut self, mark: &TailMark) -> Option<Seq> {
+        let followed = mark.holds(&self.store)
+            && mark.sealed.as_ref().is_some_and(|sealed| self.segments.follow(mark.segment, sealed));
+        followed.then_some(mark.segment)
+    }
+
+    /// Lists the directory, given the mark that was found. The newest segment, and the one before it.
+    pub fn list(&mut self, mark: Option<&TailMark>) -> Result<(Option<Seq>, Seq)> {
+        self.segments = SegmentList::load(&self.store, mark)?;
+        let active = self.segments.newest().ok_or_else(|| segments::none(&self.store))?;
+        Ok((self.segments.before_newest(), active))
+    }
+
+    /// An empty newest segment was removed.
+    pub fn removed_newest(&mut self) -> Result<()> {
+        self.segments.remove_newest()
+    }
+
+    /// Looks at the files that grow under other processes' hands; the active segment has this size.
+    pub fn measure(&mut self, active_bytes: u64) -> Result<()> {
+        self.active_bytes = active_bytes;
+        self.other_bytes = self.segments.other_bytes()?;
         Ok(())
     }
 
-    /// Counts bytes that were written since.
+    /// For the next writer's mark.
+    pub fn sealed(&self) -> Option<Sealed> {
+        self.segments.sealed()
+    }
+
+    /// The active segment was sealed, and there is a new one.
+    pub fn rotated(&mut self, active: Seq) -> Result<()> {
+        self.segments.rotate(self.active_bytes, active);
+        self.measure(0)
+    }
+
+    /// Counts bytes that were added to the active segment.
     pub fn grew(&mut self, bytes: u64) {
-        self.bytes += bytes;
+        self.active_bytes += bytes;
+    }
+
+    /// Counts bytes that were added to another file.
+    pub fn grew_aside(&mut self, bytes: u64) {
+        self.other_bytes += bytes;
     }
 
     /// Bytes that may still be written.
     pub fn free(&self, limits: &Limits) -> u64 {
-        limits.max_bytes.saturating_sub(self.bytes)
+        let bytes = self.segments.sealed_bytes() + self.active_bytes + self.other_bytes;
+        limits.max_bytes.saturating_sub(bytes)
+    }
+
+    /// Whether the file system has little left.
+    pub fn is_disk_short(&self) -> bool {
+        self.store.volume().is_some_and(|volume| volume.available_bytes < volume.total_bytes / SHORT)
     }
 
     /// The cursor as it is now.
@@ -103,24 +151,22 @@ impl Space {
     /// Whether there are segments in which nothing is pending.
     pub fn is_reclaimable(&mut self) -> Result<bool> {
         let cursor = self.cursor()?;
-        Ok(segments::dealt_with(&self.segments, cursor) > 0)
+        Ok(self.segments.settled(cursor) > 0)
     }
 
     /// Unlinks the segments in which nothing is pending, oldest first.
     pub fn reclaim(&mut self, names: &NameChange) -> Result<()> {
         // Whoever moved the cursor may have been cut off before it was durable.
         let cursor = self.cursor_file.load_durable()?.cursor;
-        let count = segments::dealt_with(&self.segments, cursor);
-        for segment in self.segments.drain(..count) {
-            names.remove(&self.store, segment)?;
+        for _ in 0..self.segments.settled(cursor) {
+            self.segments.remove_oldest(names)?;
         }
-        self.store.sync_names()?;
-        self.look()
+        self.store.sync_names()
     }
 
     /// Evicts what is pending in the oldest segment.
     pub fn evict_oldest_segment(&mut self) -> Result<Room> {
-        let Some(second) = self.segments.get(1).copied() else { return Ok(Room::OnlyActiveLeft) };
+        let Some(second) = self.segments.second() else { return Ok(Room::OnlyActiveLeft) };
         self.evict_to(second)?;
         Ok(Room::Made)
     }

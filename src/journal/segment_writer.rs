@@ -34,6 +34,7 @@ impl SegmentWriter {
             bytes_written,
             cuts: last.as_ref().map_or(0, |mark| mark.cuts),
             config: ConfigSeen::now(store, last.and_then(|mark| mark.config)),
+            sealed: None,
             changing: false,
         };
         let own_from = tail.end;

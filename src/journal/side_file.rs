@@ -15,7 +15,7 @@ use crate::record::{seal_line, unseal_line};
 use crate::storage::{File, Open, Store};
 
 const READ_BYTES: u64 = 64 << 10;
-/// Each side file, and each old one, has at most this part of the journal's limit …
+/// Each side file, and each old one, has at most this part of the journal's limit, or of a smaller disk …
 const SHARE: u64 = 32;
 /// … or this many bytes if that is more; one line may have more.
 const BYTES_MAX_MIN: u64 = 4 << 10;
@@ -62,7 +62,8 @@ impl SideFile {
             Some(last) => Some(last),
             None => last_of_old(store, name)?,
         };
-        let bytes_max = (limits.max_bytes / SHARE).max(BYTES_MAX_MIN);
+        let disk_bytes = store.volume().map_or(u64::MAX, |volume| volume.total_bytes);
+        let bytes_max = (limits.max_bytes.min(disk_bytes) / SHARE).max(BYTES_MAX_MIN);
         Ok(Self { store: store.clone(), name, file, end, bytes_max, last })
     }
 

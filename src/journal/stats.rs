@@ -6,9 +6,10 @@ use super::attempts::Attempts;
 use super::cursor::CursorFile;
 use super::reader::{Item, Reader};
 use super::room::check_cursor;
+use super::segment_list::SegmentList;
 use super::tail::Tail;
 use super::tail_mark::TailMark;
-use super::{Journal, layout, segments, side_file};
+use super::{Journal, layout, side_file};
 use crate::error::Result;
 use crate::record::Seq;
 use crate::storage::Open;
@@ -78,6 +79,7 @@ impl Stats {
             None => None,
         };
         let (syncs, bytes_written) = mark.as_ref().map_or((0, 0), |mark| (mark.syncs, mark.bytes_written));
+        let segments = SegmentList::load(store, mark.as_ref())?;
         let tail = Tail::find(store, mark, Open::Read)?;
         check_cursor(store, &state, tail.next)?;
         let attempts = Attempts::read(journal)?;
@@ -98,8 +100,8 @@ impl Stats {
             oldest_pending_age_s: oldest_age_s(journal, state.cursor, tail.next)?,
             next_seq: tail.next.get(),
             cursor: state.cursor.get(),
-            segments: segments::list(store)?.len() as u64,
-            bytes: segments::bytes(store)?,
+            segments: segments.len(),
+            bytes: segments.sealed_bytes() + tail.length + segments.other_bytes()?,
             syncs: syncs.saturating_add(state.syncs),
             bytes_written: bytes_written.saturating_add(state.bytes_written),
             last_attempt: attempts.last_attempt,

@@ -11,6 +11,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::segment_list::Sealed;
 use super::{layout, slot};
 use crate::error::Result;
 use crate::record::Seq;
@@ -48,6 +49,9 @@ pub(crate) struct TailMark {
     /// earlier versions. See `origin`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub config: Option<ConfigSeen>,
+    /// The segments, so that the next writer need not look at each; none in a mark of an earlier version.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sealed: Option<Sealed>,
     /// Names of segments are being changed, or a process was killed while it changed them: only what this mark calls
     /// durable, and the counters, still hold.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
@@ -124,6 +128,7 @@ impl TailMark {
             bytes_written,
             cuts,
             config,
+            sealed: None,
             changing: false,
         }
     }
@@ -176,6 +181,7 @@ mod tests {
             bytes_written: most,
             cuts: most,
             config: Some(ConfigSeen { file: id, changed_ns: i64::MAX }),
+            sealed: Some(Sealed { oldest: seq, segments: most, bytes: most }),
             changing: true,
         };
         let slot = slot::encode(&mark, MARK_BYTES).unwrap();

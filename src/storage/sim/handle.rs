@@ -143,4 +143,16 @@ impl StorageFile for Handle {
     fn identity(&self) -> io::Result<Identity> {
         self.sim.call(Call::Look, |world, _| Ok(world.identity(self.inode)))
     }
+
+    fn attribute(&self) -> io::Result<Vec<u8>> {
+        self.sim.call(Call::Read, |world, _| Ok(world.attribute(self.inode).to_vec()))
+    }
+
+    /// Works on a full disk, too.
+    fn set_attribute(&self, value: &[u8]) -> io::Result<()> {
+        self.sim.call(Call::SetAttribute, |world, _| {
+            world.set_attribute(self.inode, value);
+            Ok(())
+        })
+    }
 }

@@ -80,6 +80,8 @@ struct State {
     /// Which open file holds the lock of which file.
     locks: HashMap<u64, Holder>,
     calls: u64,
+    /// How many there were of each kind.
+    counts: HashMap<Call, u64>,
     plan: Option<Plan>,
     fired: bool,
     snapshots: Option<Vec<Snapshot>>,
@@ -102,8 +104,15 @@ impl fmt::Debug for Sim {
 
 impl Sim {
     pub fn new(world: World) -> Self {
-        let state =
-            State { world, locks: HashMap::new(), calls: 0, plan: None, fired: false, snapshots: None };
+        let state = State {
+            world,
+            locks: HashMap::new(),
+            calls: 0,
+            counts: HashMap::new(),
+            plan: None,
+            fired: false,
+            snapshots: None,
+        };
         let machine = Arc::new(Machine {
             state: Mutex::new(state),
             unlocked: Condvar::new(),
@@ -166,6 +175,11 @@ impl Sim {
         self.state().calls
     }
 
+    /// How many calls of this kind there have been.
+    pub fn count(&self, call: Call) -> u64 {
+        self.state().counts.get(&call).copied().unwrap_or(0)
+    }
+
     pub fn fail(&self, plan: Option<Plan>) {
         let mut state = self.state();
         state.plan = plan;
@@ -220,6 +234,7 @@ impl State {
     /// Counts a call. An error if it is to fail and to do nothing.
     fn effect_of(&mut self, call: Call) -> io::Result<Effect> {
         self.calls += 1;
+        *self.counts.entry(call).or_default() += 1;
         let Some(plan) = self.plan.filter(|plan| plan.meets(self.calls, call)) else {
             return Ok(Effect::Whole);
         };
@@ -271,5 +286,10 @@ impl Storage for Sim {
 
     fn boot_id(&self) -> Option<String> {
         Some(format!("boot-{}", self.state().world.boot()))
+    }
+
+    /// The more demanding kind.
+    fn copies_on_write(&self) -> bool {
+        true
     }
 }

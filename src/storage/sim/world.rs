@@ -25,6 +25,11 @@ pub(crate) enum Pending {
         length: usize,
         times: Times,
     },
+    /// A file's attribute; never torn.
+    Attribute {
+        inode: u64,
+        value: Arc<[u8]>,
+    },
     Link {
         name: String,
         inode: u64,
@@ -68,6 +73,8 @@ pub(crate) struct Times {
 struct Inode {
     live: Arc<Vec<u8>>,
     durable: Arc<Vec<u8>>,
+    attribute: Arc<[u8]>,
+    durable_attribute: Arc<[u8]>,
     times: Times,
     durable_times: Times,
 }
@@ -101,9 +108,10 @@ pub(crate) struct World {
 impl Pending {
     fn is_of(&self, file: u64) -> bool {
         match self {
-            Self::Write { inode, .. } | Self::Extend { inode, .. } | Self::SetLen { inode, .. } => {
-                *inode == file
-            }
+            Self::Write { inode, .. }
+            | Self::Extend { inode, .. }
+            | Self::SetLen { inode, .. }
+            | Self::Attribute { inode, .. } => *inode == file,
             Self::Change { .. } | Self::Link { .. } | Self::Rename { .. } | Self::Unlink { .. } => false,
         }
     }
@@ -126,6 +134,15 @@ impl World {
         self.inodes.get(&inode).map_or(&[], |inode| &inode.live)
     }
 
+    pub fn attribute(&self, inode: u64) -> &[u8] {
+        self.inodes.get(&inode).map_or(&[], |inode| &inode.attribute)
+    }
+
+    pub fn set_attribute(&mut self, inode: u64, value: &[u8]) {
+        self.inodes.entry(inode).or_default().attribute = value.into();
+        self.pending.push(Pending::Attribute { inode, value: value.into() });
+    }
+
     /// The files as they are seen.
     pub fn files(&self) -> impl Iterator<Item = (&str, &[u8])> {
         self.names.iter().map(|(name, inode)| (name.as_str(), self.live(*inode)))
@@ -134,6 +151,11 @@ impl World {
     /// The same, shared: one allocation has one content for as long as it is held.
     pub fn shared_files(&self) -> impl Iterator<Item = (&str, &Arc<Vec<u8>>)> {
         self.names.iter().filter_map(|(name, inode)| Some((name.as_str(), &self.inodes.get(inode)?.live)))
+    }
+
+    /// The attributes as they are seen, by the names of their files.
+    pub fn attributes(&self) -> impl Iterator<Item = (&str, &[u8])> {
+        self.names.iter().map(|(name, inode)| (name.as_str(), self.attribute(*inode)))
     }
 
     pub fn pending(&self) -> &[Pending] {
@@ -242,6 +264,7 @@ impl World {
 
     /// A sync of this file failed.
     pub fn lose_unsynced(&mut self, file: u64) {
+        self.pending.retain(|op| !matches!(op, Pending::Attribute { inode, .. } if *inode == file));
         for op in &mut self.pending {
             if let Pending::Write { inode, offset, bytes, .. } = op
                 && *inode == file
@@ -272,7 +295,13 @@ impl World {
             let now = self.tick();
             let keeps_times = matches!(how, Restore::InPlace | Restore::Replaced);
             let times = Times { changed: now, modified: if keeps_times { modified } else { now } };
-            let file = Inode { live: Arc::clone(&bytes), durable: bytes, times, durable_times: times };
+            let file = Inode {
+                live: Arc::clone(&bytes),
+                durable: bytes,
+                times,
+                durable_times: times,
+                ..Inode::default()
+            };
             self.inodes.insert(inode, file);
         }
         self.pending.clear();
@@ -303,7 +332,9 @@ impl World {
             self.pending.retain(|op| !op.is_of(inode));
             let times = self.touch(inode);
             let bytes = Arc::new(bytes.to_vec());
-            let file = Inode { live: Arc::clone(&bytes), durable: bytes, times, durable_times: times };
+            let before = self.inodes.remove(&inode).unwrap_or_default();
+            let file =
+                Inode { live: Arc::clone(&bytes), durable: bytes, times, durable_times: times, ..before };
             self.inodes.insert(inode, file);
         }
     }
@@ -327,6 +358,7 @@ impl World {
         after.inodes.retain(|inode, _| named.values().any(|used| used == inode));
         for inode in after.inodes.values_mut() {
             inode.live = Arc::clone(&inode.durable);
+            inode.attribute = Arc::clone(&inode.durable_attribute);
             inode.times = inode.durable_times;
         }
         after
@@ -369,6 +401,11 @@ impl World {
                 if let Some(file) = self.inodes.get_mut(&inode) {
                     file.durable_times = times;
                     Arc::make_mut(&mut file.durable).resize(length, 0);
+                }
+            }
+            Pending::Attribute { inode, value } => {
+                if let Some(file) = self.inodes.get_mut(&inode) {
+                    file.durable_attribute = value;
                 }
             }
             Pending::Link { name, inode } => {
