@@ -66,8 +66,8 @@ pub use buffer::{
 pub use error::{Error, Result};
 pub use ingest::{IngestOptions, IngestReport, MAX_LINE_MAX, NotTaken, Notice, SyncPolicy, ingest};
 pub use journal::{
-    Compaction, Config, Damage, DeadLetter, DeadLetters, Finding, Item, Journal, Limits, Overflow, Reader,
-    Settings, Stats, Verification,
+    Compaction, Config, Damage, DeadLetter, DeadLetters, Evicted, Finding, Item, Journal, Limit, Limits,
+    Overflow, Reader, Settings, Stats, Verification,
 };
 pub use record::{Record, Seq, Timestamp};
 pub use replay::{OnRefused, Progress, ReplayOptions, ReplayReport, Replayer, RunEnd};

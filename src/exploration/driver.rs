@@ -53,8 +53,8 @@ pub(super) enum Step {
     /// Flips bits of a file without which a journal does not open.
     Spoil(&'static str),
     Repair,
-    /// Long enough for entries to be too old.
-    Pause,
+    /// So many milliseconds go by.
+    Wait(u64),
     /// The processes are killed.
     Kill,
 }
@@ -152,8 +152,8 @@ impl Driver {
                 self.history.note(Event::Repaired);
                 Ok(())
             }
-            Step::Pause => {
-                std::thread::sleep(Duration::from_millis(2));
+            Step::Wait(ms) => {
+                self.sim.wait(ms);
                 Ok(())
             }
             Step::Kill => {
@@ -329,6 +329,7 @@ pub(super) fn acknowledge(sim: &Sim, history: &History, seq: u64, payload: Bytes
     if !there && !dealt_with() && !ruined() {
         history.wrong(format!("seq {seq} is acknowledged but not durable"));
     }
+    history.note(Event::WasThere { seq, ran_ms: sim.world().ran_ms() });
     history.note(Event::Acked { seq, payload });
 }
 

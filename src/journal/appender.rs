@@ -3,6 +3,7 @@
 //! Between commits it holds nothing: any number of appenders may take turns. Under the lock it first checks that
 //! the journal still is as it left it; if not (another writer, a compaction, new limits) it looks again.
 
+use super::ages::Ages;
 use super::alert::Alerts;
 use super::config::{Config, Overflow};
 use super::layout;
@@ -10,7 +11,8 @@ use super::room::{Room, Space};
 use super::side_file::SideFile;
 use super::tail::Tail;
 use super::tail_mark::TailMark;
-use super::{Journal, RejectedLine, SegmentWriter};
+use super::widen::Limit;
+use super::{Evicted, Journal, RejectedLine, SegmentWriter};
 use crate::error::{Error, Result};
 use crate::record::{Block, Seq};
 use crate::storage::{File, FileId, Open};
@@ -42,6 +44,8 @@ pub(crate) struct Appender {
     config: Config,
     space: Space,
     writer: Option<SegmentWriter>,
+    /// None where the journal has no limit of age.
+    ages: Option<Ages>,
     /// Entries of this appender's wait for a sync; how many cuts there had been when they were written.
     unsynced: Option<u64>,
     alerts: Alerts,
@@ -58,6 +62,7 @@ impl Appender {
             config: journal.config().clone(),
             space: Space::new(journal)?,
             writer: None,
+            ages: None,
             unsynced: None,
             alerts: Alerts::default(),
             latched: false,
@@ -78,6 +83,11 @@ impl Appender {
         self.space.last_seen()
     }
 
+    /// What this appender has dropped since it was asked last.
+    pub fn take_evicted(&mut self) -> Evicted {
+        self.space.take_evicted()
+    }
+
     pub fn overflow(&self) -> Overflow {
         self.config.limits.overflow
     }
@@ -91,6 +101,9 @@ impl Appender {
             let committed = appender.write_block(block)?;
             if durability == Durability::Sync {
                 appender.sync_active()?;
+            }
+            if committed.taken > 0 {
+                appender.note_age()?;
             }
             appender.drop_excess()?;
             Ok(committed)
@@ -112,9 +125,10 @@ impl Appender {
             return Ok(());
         }
         self.locked(|appender| {
-            let bytes = SideFile::open(appender.journal.store(), layout::REJECTED, &appender.config.limits)?
-                .append(lines)?;
-            appender.space.grew(bytes);
+            let mut file =
+                SideFile::open(appender.journal.store(), layout::REJECTED, &appender.config.limits)?;
+            let most = file.line_bytes_max();
+            let bytes = file.append(&lines.iter().map(|line| line.shortened(most)).collect::<Vec<_>>())?;
             let writer = appender.writer()?;
             writer.mark.count_sync();
             writer.mark.count_write(bytes);
@@ -176,11 +190,18 @@ impl Appender {
         if !tail.clean {
             tail.settle(store)?;
         }
-        let mut writer = SegmentWriter::new(store, &self.lock, tail, mark)?;
+        let mut writer = SegmentWriter::new(store, &self.lock, tail, mark.clone())?;
         if !writer.joinable {
             let file = writer.make_next(store)?;
             writer.rotate(store, file)?;
         }
+        self.ages = match self.config.limits.max_age {
+            Some(_) => {
+                let durable = writer.mark.durable_next;
+                Some(Ages::load(store, &self.lock, self.config.id, mark.as_ref(), durable)?)
+            }
+            None => None,
+        };
         // On a full disk there may be no mark; see `locked`.
         let _ = writer.mark.write(&self.lock);
         self.writer = Some(writer);
@@ -285,11 +306,12 @@ impl Appender {
             self.rotate()?;
             self.space.reclaim()?;
         }
+        let limit = Limit::Bytes(self.config.limits.max_bytes);
         while self.space.free(&self.config.limits) < bytes {
             if self.overflow() != Overflow::DropOldest {
                 return Ok(false);
             }
-            match self.space.drop_oldest_segment()? {
+            match self.space.drop_oldest_segment(limit)? {
                 Room::Made => {}
                 Room::OnlyActiveLeft if self.writer()?.mark.end > 0 => self.rotate()?,
                 Room::OnlyActiveLeft => {
@@ -320,15 +342,35 @@ impl Appender {
             self.sync_active()?;
             let excess = next.since(self.space.cursor()?).saturating_sub(most);
             let cursor = self.space.cursor()?;
-            self.space.evict_to(cursor.plus(excess))?;
+            self.space.evict_to(cursor.plus(excess), Limit::Entries(most))?;
         }
-        if let Some(age) = limits.max_age
-            && self.space.is_time_to_expire(age)
+        // Facts of ages are about durable entries only.
+        if let Some(max_age) = limits.max_age
+            && let Some(ages) = &mut self.ages
+            && let Some(end) = ages.expired(max_age)
         {
-            self.sync_active()?;
-            let durable = self.writer()?.mark.durable_next;
-            self.space.expire(age, durable)?;
+            let mut cursor = self.space.cursor()?;
+            if cursor < end {
+                self.space.evict_to(end, Limit::Age(max_age))?;
+                cursor = end;
+            }
+            ages.forget_before(cursor);
         }
+        Ok(())
+    }
+
+    /// Entries were written: what is known of the ages of those before them is kept, now and then.
+    fn note_age(&mut self) -> Result<()> {
+        let Some(max_age) = self.config.limits.max_age else { return Ok(()) };
+        let durable = self.writer()?.mark.durable_next;
+        let Some(ages) = &mut self.ages else { return Ok(()) };
+        ages.tick(self.journal.store());
+        if ages.keep_fact(max_age) {
+            // An aid, as the mark is; see `locked`.
+            let _ = ages.write(&self.lock);
+        }
+        let age = ages.committed(durable);
+        self.writer()?.mark.age = Some(age);
         Ok(())
     }
 

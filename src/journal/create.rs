@@ -11,8 +11,8 @@ use crate::record::Seq;
 use crate::storage::disk::Disk;
 use crate::storage::{Open, Store};
 
-/// Makes a journal, or finds that another process has just made it.
-pub(crate) fn create(path: &Path, settings: &Settings) -> Result<(Store, Config)> {
+/// Makes a journal, or finds that another process has just made it: says which.
+pub(crate) fn create(path: &Path, settings: &Settings) -> Result<(Store, Config, bool)> {
     let config = Config::new(settings)?;
     if path.parent().is_some_and(|parent| !parent.as_os_str().is_empty() && !parent.exists()) {
         return Err(Error::MissingParent { path: path.to_owned() });
@@ -22,12 +22,12 @@ pub(crate) fn create(path: &Path, settings: &Settings) -> Result<(Store, Config)
 }
 
 /// The same in a directory that is there.
-pub(crate) fn create_in(store: Store, config: Config) -> Result<(Store, Config)> {
+pub(crate) fn create_in(store: Store, config: Config) -> Result<(Store, Config, bool)> {
     check_nothing_is_lost(&store)?;
     let lock = store.open(layout::APPEND_LOCK, Open::Create)?;
     let _guard = lock.lock()?;
     if let Some(config) = Config::load(&store)? {
-        return Ok((store, config));
+        return Ok((store, config, false));
     }
     check_nothing_is_lost(&store)?;
     let segment = store.open(&layout::segment_name(Seq::FIRST), Open::Create)?;
@@ -37,7 +37,7 @@ pub(crate) fn create_in(store: Store, config: Config) -> Result<(Store, Config)>
     // A crash may keep one name and lose another: what makes it a journal comes after all else is there.
     store.sync_names()?;
     config.store(&store)?;
-    Ok((store, config))
+    Ok((store, config, true))
 }
 
 /// A directory becomes a journal if it is empty, or holds no more than what an interrupted creation leaves.

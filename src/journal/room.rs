@@ -3,18 +3,15 @@
 //! What was dealt with goes first and costs nothing. Only then, and only where the policy is to drop the oldest, do
 //! pending entries go: the cursor moves past them, durably, before a file is unlinked.
 
-use std::time::{Duration, Instant};
-
+use super::budget::Sizes;
 use super::config::Limits;
 use super::cursor::{CursorFile, CursorState};
-use super::reader::{Item, Reader};
+use super::evicted::Evicted;
+use super::widen::Limit;
 use super::{Journal, layout, segments};
 use crate::error::{Error, Result};
 use crate::record::Seq;
 use crate::storage::{Open, Store};
-
-/// Entries do not expire to the second.
-const EXPIRY_PERIOD_MAX: Duration = Duration::from_secs(10);
 
 /// What dropping the oldest segment came to.
 pub(crate) enum Room {
@@ -31,10 +28,11 @@ pub(crate) struct Space {
     /// Entries evicted or dead-lettered, as last seen.
     lost_seen: u64,
     segments: Vec<Seq>,
-    bytes: u64,
-    last_expiry: Option<Instant>,
+    sizes: Sizes,
     /// Entries lost so far, before and after the evictions that no alert has been considered for.
     lost: Option<(u64, u64)>,
+    /// What was dropped, and no caller has asked about yet.
+    evicted: Evicted,
 }
 
 impl Space {
@@ -47,27 +45,27 @@ impl Space {
             cursor: Seq::FIRST,
             lost_seen: 0,
             segments: Vec::new(),
-            bytes: 0,
-            last_expiry: None,
+            sizes: Sizes::default(),
             lost: None,
+            evicted: Evicted::default(),
         })
     }
 
     /// Looks at the directory: others may have added to it or taken from it.
     pub fn look(&mut self) -> Result<()> {
         self.segments = segments::list(&self.store)?;
-        self.bytes = segments::bytes(&self.store)?;
+        self.sizes = Sizes::of(&self.store)?;
         Ok(())
     }
 
-    /// Counts bytes that were written since.
+    /// Counts bytes of entries that were written since.
     pub fn grew(&mut self, bytes: u64) {
-        self.bytes += bytes;
+        self.sizes.grew(bytes);
     }
 
-    /// Bytes that may still be written.
+    /// Bytes that entries may still take.
     pub fn free(&self, limits: &Limits) -> u64 {
-        limits.max_bytes.saturating_sub(self.bytes)
+        self.sizes.free(limits.max_bytes)
     }
 
     /// The cursor as it is now.
@@ -117,18 +115,19 @@ impl Space {
     }
 
     /// Evicts what is pending in the oldest segment, and unlinks it.
-    pub fn drop_oldest_segment(&mut self) -> Result<Room> {
+    pub fn drop_oldest_segment(&mut self, limit: Limit) -> Result<Room> {
         let Some(second) = self.segments.get(1).copied() else { return Ok(Room::OnlyActiveLeft) };
-        self.evict_to(second)?;
+        self.evict_to(second, limit)?;
         self.reclaim()?;
         Ok(Room::Made)
     }
 
-    /// Counts everything pending before `end` as evicted.
-    pub fn evict_to(&mut self, end: Seq) -> Result<()> {
-        let mut lost = 0;
+    /// Counts everything pending before `end` as evicted, because this limit was reached.
+    pub fn evict_to(&mut self, end: Seq, limit: Limit) -> Result<()> {
+        let (mut lost, mut evicted) = (0, 0);
         let mut state = self.cursor_file.update(|state| {
             lost = state.lost();
+            evicted = state.evicted;
             state.evict_to(end);
         })?;
         if state.undecided() > 0 {
@@ -139,40 +138,19 @@ impl Space {
             }
         }
         self.lost = Some((self.lost.map_or(lost, |(before, _)| before), state.lost()));
+        self.evicted.add(Evicted::of(state.evicted.saturating_sub(evicted), limit));
         self.seen(&state)?;
         Ok(())
+    }
+
+    /// What was dropped since this was asked last.
+    pub fn take_evicted(&mut self) -> Evicted {
+        std::mem::take(&mut self.evicted)
     }
 
     /// Entries lost before and after what was evicted since this was asked last.
     pub fn take_lost(&mut self) -> Option<(u64, u64)> {
         self.lost.take()
-    }
-
-    /// Whether expiry is due: now and then, not with every commit.
-    pub fn is_time_to_expire(&mut self, age: Duration) -> bool {
-        let period = (age / 10).min(EXPIRY_PERIOD_MAX);
-        let due = self.last_expiry.is_none_or(|last| last.elapsed() >= period);
-        if due {
-            self.last_expiry = Some(Instant::now());
-        }
-        due
-    }
-
-    /// Evicts pending entries that were written longer than `age` ago, up to the first that was not.
-    pub fn expire(&mut self, age: Duration, durable: Seq) -> Result<()> {
-        let cursor = self.cursor()?;
-        let mut reader = Reader::open(&self.store, cursor, Some(durable))?;
-        let mut end = cursor;
-        while let Some(item) = reader.read()? {
-            match item {
-                Item::Entry(record) if record.at.age().is_some_and(|old| old > age) => {
-                    end = record.seq.next()
-                }
-                // Fresh, or damage, which delivery accounts for.
-                _ => break,
-            }
-        }
-        if end > cursor { self.evict_to(end) } else { Ok(()) }
     }
 }
 

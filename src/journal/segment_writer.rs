@@ -33,7 +33,8 @@ impl SegmentWriter {
             durable_next: tail.durable_next,
             syncs,
             bytes_written,
-            cuts: last.map_or(0, |mark| mark.cuts),
+            cuts: last.as_ref().map_or(0, |mark| mark.cuts),
+            age: last.and_then(|mark| mark.age),
         };
         let own_from = tail.end;
         Ok(Self { file: tail.file, mark, joinable: tail.joinable, own_from })

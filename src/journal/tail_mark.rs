@@ -6,13 +6,14 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::ages::MarkAge;
 use super::slot;
 use crate::error::Result;
 use crate::record::Seq;
 use crate::storage::{File, FileId};
 
-/// Smaller than any page, so that one write never straddles two.
-pub(crate) const MARK_BYTES: usize = 512;
+/// Smaller than any page (what lies behind it is in `ages`), so that one write never straddles two.
+pub(crate) const MARK_BYTES: usize = 1024;
 
 /// See the module page.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -36,6 +37,9 @@ pub(crate) struct TailMark {
     /// How often a sync has failed, so that entries which no sync had covered were cut off.
     #[serde(default)]
     pub cuts: u64,
+    /// The age clock at the last commit, where the journal has a limit of age.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub age: Option<MarkAge>,
 }
 
 impl TailMark {
@@ -90,6 +94,7 @@ mod tests {
             syncs: most,
             bytes_written: most,
             cuts: most,
+            age: Some(MarkAge::longest()),
         };
         let slot = slot::encode(&mark, MARK_BYTES).unwrap();
         assert_eq!(slot::decode::<TailMark>(&slot), Some(mark));

@@ -8,7 +8,7 @@ use std::path::Path;
 
 use rustix::fs::{AtFlags, Mode, OFlags, StatxFlags};
 
-use super::{FileId, Open, Storage, StorageFile, UnsafeFile};
+use super::{FileId, Open, Storage, StorageFile, UnsafeFile, Uptime};
 
 const DIRECTORY_MODE: Mode = Mode::RWXU;
 const FILE_MODE: Mode = Mode::RUSR.union(Mode::WUSR);
@@ -104,6 +104,12 @@ impl Storage for Disk {
         // Linux, proc_sys_kernel(5): a UUID that is made anew at every boot.
         let id = std::fs::read_to_string("/proc/sys/kernel/random/boot_id").ok()?;
         Some(id.trim().to_owned()).filter(|id| !id.is_empty() && id.len() <= 64)
+    }
+
+    fn uptime(&self) -> Option<Uptime> {
+        // The inode of the link's target names the namespace (time_namespaces(7)); kernels before 5.6 have one for all.
+        let namespace = std::fs::metadata("/proc/self/ns/time").map_or(0, |metadata| metadata.ino());
+        Some(Uptime::of_the_system(namespace))
     }
 }
 

@@ -4,7 +4,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use super::{FileId, Open, Storage, StorageFile, UnsafeFile};
+use super::{FileId, Open, Storage, StorageFile, UnsafeFile, Uptime};
 use crate::error::{Error, Result};
 
 /// A directory.
@@ -74,6 +74,10 @@ impl Store {
 
     pub fn boot_id(&self) -> Option<String> {
         self.storage.boot_id()
+    }
+
+    pub fn uptime(&self) -> Option<Uptime> {
+        self.storage.uptime()
     }
 }
 

@@ -22,7 +22,7 @@ use self::faults::Effect;
 pub(crate) use self::faults::{Call, Fault, Plan};
 use self::handle::Handle;
 pub(crate) use self::world::{Fate, Pending, World};
-use super::{Open, Storage, StorageFile};
+use super::{Open, Storage, StorageFile, Uptime};
 
 /// Longer than any lock is held in a test: whoever waits so long waits for ever.
 const DEADLOCK: Duration = Duration::from_secs(20);
@@ -97,6 +97,11 @@ impl Sim {
     /// Replaces the world, as a crash or a person with an editor does. Open files are those of the old one.
     pub fn set_world(&self, world: World) {
         self.state().world = world;
+    }
+
+    /// Time goes by.
+    pub fn wait(&self, ms: u64) {
+        self.state().world.wait(ms);
     }
 
     pub fn calls(&self) -> u64 {
@@ -190,5 +195,9 @@ impl Storage for Sim {
 
     fn boot_id(&self) -> Option<String> {
         Some(format!("boot-{}", self.state().world.boot()))
+    }
+
+    fn uptime(&self) -> Option<Uptime> {
+        Some(Uptime { namespace: 1, ms: self.state().world.uptime_ms() })
     }
 }
