@@ -10,7 +10,7 @@ use super::layout;
 use super::room::{Room, Space};
 use super::side_file::SideFile;
 use super::tail::Tail;
-use super::tail_mark::TailMark;
+use super::tail_mark::{NameChange, TailMark};
 use super::widen::Limit;
 use super::{Evicted, Journal, RejectedLine, SegmentWriter};
 use crate::error::{Error, Result};
@@ -143,8 +143,27 @@ impl Appender {
             if appender.all_dealt_with()? {
                 appender.rotate()?;
             }
-            appender.space.reclaim().map(drop)
+            appender.unlink_settled().map(drop)
         })
+    }
+
+    /// Unlinks the segments in which nothing is pending. Says whether there were any.
+    fn unlink_settled(&mut self) -> Result<bool> {
+        if !self.space.is_reclaimable()? {
+            return Ok(false);
+        }
+        self.change_names(|appender, names| appender.space.reclaim(names))?;
+        Ok(true)
+    }
+
+    /// Changes names while no valid mark is on disk. After an error it stays invalid, so that whoever comes next looks at
+    /// the directory; otherwise a new one is written when the lock is given back.
+    fn change_names<T>(&mut self, work: impl FnOnce(&mut Self, &NameChange) -> Result<T>) -> Result<T> {
+        let lock = self.lock.clone();
+        let names = NameChange::begin(&lock, Some(&mut self.writer()?.mark))?;
+        let done = work(self, &names)?;
+        self.writer()?.mark.changing = false;
+        Ok(done)
     }
 
     /// Runs under the append lock, on the journal as it is now, and leaves a mark of how it is afterwards.
@@ -168,7 +187,8 @@ impl Appender {
     /// Whether everything is as this appender left it.
     fn is_current(&self) -> Result<bool> {
         let Some(writer) = &self.writer else { return Ok(false) };
-        Ok(TailMark::read(&self.lock)?.as_ref() == Some(&writer.mark)
+        Ok(!writer.mark.changing
+            && TailMark::read(&self.lock)?.as_ref() == Some(&writer.mark)
             && writer.file.len()? == writer.mark.end
             && self.config_id == Config::identity(self.journal.store())?)
     }
@@ -187,24 +207,28 @@ impl Appender {
         }
         let mut tail = Tail::find(store, mark.clone(), Open::Write)?;
         self.space.check_cursor(tail.next)?;
+        if tail.changes_names() {
+            let names = NameChange::begin(&self.lock, mark.clone().as_mut())?;
+            tail.remove_superfluous(store, &names)?;
+        }
         if !tail.clean {
             tail.settle(store)?;
         }
-        let mut writer = SegmentWriter::new(store, &self.lock, tail, mark.clone())?;
+        let writer = self.writer.insert(SegmentWriter::new(store, &self.lock, tail, mark.clone())?);
         if !writer.joinable {
-            let file = writer.make_next(store)?;
-            writer.rotate(store, file)?;
+            self.begin_next_segment()?;
         }
+        let durable = self.writer()?.mark.durable_next;
         self.ages = match self.config.limits.max_age {
             Some(_) => {
-                let durable = writer.mark.durable_next;
-                Some(Ages::load(store, &self.lock, self.config.id, mark.as_ref(), durable)?)
+                let (store, id) = (self.journal.store(), self.config.id);
+                Some(Ages::load(store, &self.lock, id, mark.as_ref(), durable)?)
             }
             None => None,
         };
         // On a full disk there may be no mark; see `locked`.
-        let _ = writer.mark.write(&self.lock);
-        self.writer = Some(writer);
+        let lock = self.lock.clone();
+        let _ = self.writer()?.mark.write(&lock);
         self.space.look()
     }
 
@@ -257,7 +281,7 @@ impl Appender {
         match self.writer()?.write(block, from, to) {
             Err(error) if error.is_storage_full() => {
                 self.space.look()?;
-                if !self.space.reclaim()? {
+                if !self.unlink_settled()? {
                     return Err(error);
                 }
                 self.writer()?.write(block, from, to)
@@ -301,18 +325,18 @@ impl Appender {
             return Ok(true);
         }
         self.space.look()?;
-        self.space.reclaim()?;
+        self.unlink_settled()?;
         if self.space.free(&self.config.limits) < bytes && self.all_dealt_with()? {
             self.rotate()?;
-            self.space.reclaim()?;
+            self.unlink_settled()?;
         }
         let limit = Limit::Bytes(self.config.limits.max_bytes);
         while self.space.free(&self.config.limits) < bytes {
             if self.overflow() != Overflow::DropOldest {
                 return Ok(false);
             }
-            match self.space.drop_oldest_segment(limit)? {
-                Room::Made => {}
+            match self.space.evict_oldest_segment(limit)? {
+                Room::Made => drop(self.unlink_settled()?),
                 Room::OnlyActiveLeft if self.writer()?.mark.end > 0 => self.rotate()?,
                 Room::OnlyActiveLeft => {
                     let limit = format!("no room for {bytes} bytes within {}", self.config.limits.max_bytes);
@@ -375,12 +399,19 @@ impl Appender {
     }
 
     fn rotate(&mut self) -> Result<()> {
-        let store = self.journal.store().clone();
         self.sync_active()?;
-        let file = self.writer()?.make_next(&store)?;
-        let rotated = self.writer()?.rotate(&store, file);
-        self.latch_on_error(rotated)?;
+        self.begin_next_segment()?;
         self.space.look()
+    }
+
+    /// Goes on in a new segment; the one before it is durable.
+    fn begin_next_segment(&mut self) -> Result<()> {
+        let store = self.journal.store().clone();
+        self.change_names(|appender, names| {
+            let file = appender.writer()?.make_next(&store, names)?;
+            let rotated = appender.writer()?.rotate(&store, file);
+            appender.latch_on_error(rotated)
+        })
     }
 
     fn sync_active(&mut self) -> Result<()> {

@@ -66,8 +66,6 @@ pub struct Reader {
     bad_from: Option<u64>,
     /// A missing file is damage too, not an error.
     tolerant: bool,
-    /// Whether an entry of this segment was seen, so that an older one after it is out of place.
-    started: bool,
     /// Still on the way to the entry where reading begins, in the middle of a segment: bad bytes before it were those of
     /// earlier entries.
     on_the_way: bool,
@@ -91,10 +89,19 @@ impl Reader {
                 segments::newest(store)?;
                 continue;
             };
-            let segment = all.iter().rev().find(|first| **first <= from).copied().unwrap_or(oldest);
-            let Some(file) = store.open_if_there(&layout::segment_name(segment), Open::Read)? else {
+            let at = all.iter().rposition(|first| *first <= from).unwrap_or(0);
+            let mut segment = all.get(at).copied().unwrap_or(oldest);
+            let Some(mut file) = store.open_if_there(&layout::segment_name(segment), Open::Read)? else {
                 continue;
             };
+            // An empty segment may follow one that reaches into its numbers (see `Tail::find`).
+            if file.len()? == 0
+                && let Some(before) = at.checked_sub(1).map(|before| all[before])
+                && let Some(previous) = store.open_if_there(&layout::segment_name(before), Open::Read)?
+                && seek::last_seq(&previous)?.is_some_and(|last| last >= from)
+            {
+                (segment, file) = (before, previous);
+            }
             let expected = match segment > from {
                 true => go_on_from(store, from, segment, tolerant)?,
                 false => from,
@@ -108,7 +115,6 @@ impl Reader {
                 until,
                 bad_from: None,
                 tolerant,
-                started: false,
                 on_the_way: from > segment,
             });
         }
@@ -159,7 +165,7 @@ impl Reader {
 
     /// Looks at the next line.
     fn classify(&mut self) -> Result<Step> {
-        let (expected, started, bad_from) = (self.expected, self.started, self.bad_from);
+        let (expected, bad_from) = (self.expected, self.bad_from);
         let Some((offset, line)) = self.lines.next()? else { return Ok(Step::EndOfFile) };
         match decode(line) {
             Ok(record) if record.seq == expected && (bad_from.is_none() || self.on_the_way) => {
@@ -167,8 +173,9 @@ impl Reader {
                 Ok(Step::Entry(record.at, record.payload.len()))
             }
             Ok(record) if record.seq >= expected => Ok(Step::Gap(record.seq)),
-            // On the way to where reading begins.
-            Ok(_) if !started => {
+            // On the way to where reading begins. Anywhere else an older record is out of place, and never passed over
+            // without a word: its number was given twice.
+            Ok(_) if self.on_the_way => {
                 self.bad_from = None;
                 Ok(Step::Skip)
             }
@@ -186,7 +193,6 @@ impl Reader {
     /// Hands out the entry at offset `at`, which was just found to be the expected one.
     fn entry(&mut self, at: u64, written: Timestamp, payload_bytes: usize) -> Option<Item<'_>> {
         let seq = self.expected;
-        self.started = true;
         self.on_the_way = false;
         self.expected = seq.next();
         let line = self.lines.last(at)?;
@@ -239,7 +245,6 @@ impl Reader {
         self.expected = self.expected.max(following);
         self.segment = following;
         self.lines = Lines::new(file, 0, READ_BYTES);
-        self.started = false;
         self.on_the_way = false;
         Ok(Next::Opened)
     }

@@ -8,12 +8,12 @@ use super::config::{Config, Settings};
 use super::cursor::{CursorFile, CursorState};
 use super::reader::{Item, Reader};
 use super::tail::Tail;
-use super::tail_mark::TailMark;
+use super::tail_mark::{NameChange, TailMark};
 use super::{Appender, Journal, damaged, layout, segments};
 use crate::error::{Error, Result};
 use crate::record::Seq;
 use crate::storage::disk::Disk;
-use crate::storage::{Open, Store};
+use crate::storage::{File, Open, Store};
 
 /// Repairs the journal in a directory, and tells of each thing done.
 pub(crate) fn repair(path: &Path, told: &mut dyn FnMut(&str)) -> Result<Journal> {
@@ -33,7 +33,7 @@ pub(crate) fn repair_in(store: Store, told: &mut dyn FnMut(&str)) -> Result<Jour
         let lock = store.open(layout::APPEND_LOCK, Open::Create)?;
         let _guard = lock.lock()?;
         repair_cursor(&store, told)?;
-        repair_numbering(&store, TailMark::read(&lock)?, told)?;
+        repair_numbering(&store, &lock, told)?;
     }
     // Cuts a torn tail.
     Appender::open(&journal)?;
@@ -76,12 +76,13 @@ fn repair_cursor(store: &Store, told: &mut dyn FnMut(&str)) -> Result<()> {
 }
 
 /// A journal that ends before its cursor goes on after it: no seq is given twice.
-fn repair_numbering(store: &Store, mark: Option<TailMark>, told: &mut dyn FnMut(&str)) -> Result<()> {
+fn repair_numbering(store: &Store, lock: &File, told: &mut dyn FnMut(&str)) -> Result<()> {
+    let mut mark = TailMark::read(lock)?;
     let state = CursorFile::open(store, Open::Read)?.load()?;
-    let tail = Tail::find(store, mark, Open::Read)?;
+    let tail = Tail::find(store, mark.clone(), Open::Read)?;
     let next = state.unclaimed();
     if next > tail.next {
-        store.open(&layout::segment_name(next), Open::CreateNew)?;
+        NameChange::begin(lock, mark.as_mut())?.create(store, next)?;
         store.sync_names()?;
         told(&format!("the journal ended at seq {}, before its cursor: it goes on at seq {next}", tail.next));
     }

@@ -7,6 +7,7 @@ use super::budget::Sizes;
 use super::config::Limits;
 use super::cursor::{CursorFile, CursorState};
 use super::evicted::Evicted;
+use super::tail_mark::NameChange;
 use super::widen::Limit;
 use super::{Journal, layout, segments};
 use crate::error::{Error, Result};
@@ -96,29 +97,28 @@ impl Space {
         check_cursor(&self.store, &state, next)
     }
 
-    /// Unlinks the segments in which nothing is pending, oldest first. Says whether there were any.
-    pub fn reclaim(&mut self) -> Result<bool> {
+    /// Whether there are segments in which nothing is pending.
+    pub fn is_reclaimable(&mut self) -> Result<bool> {
         let cursor = self.cursor()?;
-        let count = segments::dealt_with(&self.segments, cursor);
-        if count > 0 {
-            // Whoever moved it may have been cut off before it was durable.
-            self.cursor_file.load_durable()?;
-        }
-        for segment in self.segments.drain(..count) {
-            self.store.remove(&layout::segment_name(segment))?;
-        }
-        if count > 0 {
-            self.store.sync_names()?;
-            self.look()?;
-        }
-        Ok(count > 0)
+        Ok(segments::dealt_with(&self.segments, cursor) > 0)
     }
 
-    /// Evicts what is pending in the oldest segment, and unlinks it.
-    pub fn drop_oldest_segment(&mut self, limit: Limit) -> Result<Room> {
+    /// Unlinks the segments in which nothing is pending, oldest first.
+    pub fn reclaim(&mut self, names: &NameChange) -> Result<()> {
+        // Whoever moved the cursor may have been cut off before it was durable.
+        let cursor = self.cursor_file.load_durable()?.cursor;
+        let count = segments::dealt_with(&self.segments, cursor);
+        for segment in self.segments.drain(..count) {
+            names.remove(&self.store, segment)?;
+        }
+        self.store.sync_names()?;
+        self.look()
+    }
+
+    /// Evicts what is pending in the oldest segment.
+    pub fn evict_oldest_segment(&mut self, limit: Limit) -> Result<Room> {
         let Some(second) = self.segments.get(1).copied() else { return Ok(Room::OnlyActiveLeft) };
         self.evict_to(second, limit)?;
-        self.reclaim()?;
         Ok(Room::Made)
     }
 

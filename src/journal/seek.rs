@@ -21,6 +21,16 @@ pub(crate) fn offset_of(file: &File, seq: Seq) -> Result<u64> {
     Ok(low)
 }
 
+/// The seq of a segment's last valid record; none if it has none.
+pub(crate) fn last_seq(file: &File) -> Result<Option<Seq>> {
+    let mut lines = Lines::new(file.clone(), offset_of(file, Seq::END)?, READ_BYTES);
+    let mut last = None;
+    while let Some((_, line)) = lines.next()? {
+        last = decode(line).map(|record| record.seq).ok().max(last);
+    }
+    Ok(last)
+}
+
 /// The first valid record that begins past `offset` and before `high`.
 fn first_record_after(file: &File, offset: u64, high: u64) -> Result<Option<(u64, Seq)>> {
     let mut lines = Lines::new(file.clone(), offset, READ_BYTES);

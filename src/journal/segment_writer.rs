@@ -1,11 +1,10 @@
 //! The active segment: where records are added, and what is known of it.
 
-use super::layout;
 use super::tail::{Tail, write_again};
-use super::tail_mark::TailMark;
+use super::tail_mark::{NameChange, TailMark};
 use crate::error::Result;
 use crate::record::Block;
-use crate::storage::{File, Open, Store};
+use crate::storage::{File, Store};
 
 /// The active segment, under the append lock.
 pub(crate) struct SegmentWriter {
@@ -35,6 +34,7 @@ impl SegmentWriter {
             bytes_written,
             cuts: last.as_ref().map_or(0, |mark| mark.cuts),
             age: last.and_then(|mark| mark.age),
+            changing: false,
         };
         let own_from = tail.end;
         Ok(Self { file: tail.file, mark, joinable: tail.joinable, own_from })
@@ -87,9 +87,9 @@ impl SegmentWriter {
         Ok(())
     }
 
-    /// Makes the next segment's file; this one must be durable. Nothing has changed if that fails.
-    pub fn make_next(&self, store: &Store) -> Result<File> {
-        store.open(&layout::segment_name(self.mark.next), Open::CreateNew)
+    /// Makes the next segment's file; this one must be durable.
+    pub fn make_next(&self, store: &Store, names: &NameChange) -> Result<File> {
+        names.create(store, self.mark.next)
     }
 
     /// Seals this segment and goes on in the next. If that fails, this writer must not go on in either.

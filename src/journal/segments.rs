@@ -23,10 +23,15 @@ pub(crate) fn list(store: &Store) -> Result<Vec<Seq>> {
 
 /// The newest segment. There always is one: its name keeps the numbering.
 pub(crate) fn newest(store: &Store) -> Result<Seq> {
-    list(store)?.last().copied().ok_or_else(|| Error::Damaged {
+    list(store)?.last().copied().ok_or_else(|| none(store))
+}
+
+/// There is no segment at all.
+pub(crate) fn none(store: &Store) -> Error {
+    Error::Damaged {
         path: store.path().to_owned(),
         reason: "it has no segment file, so the next sequence number is unknown".into(),
-    })
+    }
 }
 
 /// The size of all files of the journal together, in bytes.

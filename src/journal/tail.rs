@@ -3,10 +3,9 @@
 //! Looking ([`Tail::find`]) changes nothing; only [`Tail::settle`] does: it cuts the torn end and makes the rest durable.
 //! What may be cut is decided here, in one place (docs/design.md, "What recovery cuts").
 
-use super::layout;
 use super::lines::Lines;
-use super::segments;
-use super::tail_mark::TailMark;
+use super::tail_mark::{NameChange, TailMark};
+use super::{layout, seek, segments};
 use crate::error::Result;
 use crate::record::{Seq, decode, is_like_a_record, record_within};
 use crate::storage::{File, Open, Store};
@@ -28,18 +27,47 @@ pub(crate) struct Tail {
     pub length: u64,
     /// Whether `end` follows a line feed, so that a record can be written there.
     pub joinable: bool,
-    /// Nothing to recover: the mark is of this boot and this file, and says where the file ends.
+    /// Nothing to recover: the mark holds, is of this file, and says where the file ends.
     pub clean: bool,
+    /// An empty segment after this one, to be removed: its name belongs to an entry of this one.
+    superfluous: Option<Seq>,
 }
 
 impl Tail {
     /// Looks for the tail, given what `append.lock` says.
     pub fn find(store: &Store, mark: Option<TailMark>, how: Open) -> Result<Self> {
         loop {
-            let segment = segments::newest(store)?;
+            let segments = segments::list(store)?;
+            let segment = *segments.last().ok_or_else(|| segments::none(store))?;
             // None: compacted away since it was listed.
-            if let Some(file) = store.open_if_there(&layout::segment_name(segment), how)? {
-                return Self::find_in(store, segment, file, mark);
+            let Some(file) = store.open_if_there(&layout::segment_name(segment), how)? else { continue };
+            let before = segments.len().checked_sub(2).map(|index| segments[index]);
+            return match before.filter(|_| !is_vouched_for(store, mark.as_ref(), segment)) {
+                Some(before) => Self::find_in_both(store, (before, segment), file, mark, how),
+                None => Self::find_in(store, segment, file, mark),
+            };
+        }
+    }
+
+    /// The same where no mark vouches for the newest segment: the one before it must not reach into its numbers. No process
+    /// of this version leaves it so; were it taken as it is, sequence numbers would be given twice.
+    fn find_in_both(
+        store: &Store,
+        (before, segment): (Seq, Seq),
+        file: File,
+        mark: Option<TailMark>,
+        how: Open,
+    ) -> Result<Self> {
+        let previous = store.open_if_there(&layout::segment_name(before), how)?;
+        let end = previous.as_ref().map_or(Ok(None), seek::last_seq)?.map_or(segment, Seq::next);
+        match previous {
+            Some(previous) if end > segment && file.len()? == 0 => {
+                let tail = Self::find_in(store, before, previous, mark)?;
+                Ok(Self { superfluous: Some(segment), clean: false, ..tail })
+            }
+            _ => {
+                let tail = Self::find_in(store, segment, file, mark)?;
+                Ok(Self { next: tail.next.max(end), clean: tail.clean && tail.next >= end, ..tail })
             }
         }
     }
@@ -49,10 +77,7 @@ impl Tail {
         let numbering = mark.as_ref().map_or(segment, |mark| mark.durable_next);
         let mark = mark.filter(|mark| mark.segment == segment && mark.durable_end <= length);
         let fresh = mark.as_ref().is_some_and(|mark| {
-            mark.boot.is_some()
-                && mark.boot == store.boot_id()
-                && mark.end <= length
-                && file.id().is_ok_and(|id| id == mark.file)
+            mark.holds(store) && mark.end <= length && file.id().is_ok_and(|id| id == mark.file)
         });
         let (start, covered) = match &mark {
             Some(mark) if fresh => ((mark.end, mark.next), Some(mark.end)),
@@ -68,7 +93,21 @@ impl Tail {
         let joinable = ends_a_line(&file, end)?;
         let next = scan.next.max(numbering);
         let clean = fresh && start == (length, next);
-        Ok(Self { segment, file, end, next, durable_end, durable_next, length, joinable, clean })
+        let superfluous = None;
+        Ok(Self { segment, file, end, next, durable_end, durable_next, length, joinable, clean, superfluous })
+    }
+
+    /// Whether a segment has to be removed before anything is written.
+    pub fn changes_names(&self) -> bool {
+        self.superfluous.is_some()
+    }
+
+    /// Removes it.
+    pub fn remove_superfluous(&mut self, store: &Store, names: &NameChange) -> Result<()> {
+        match self.superfluous.take() {
+            Some(segment) => names.remove(store, segment),
+            None => Ok(()),
+        }
     }
 
     /// Cuts what is torn and makes what is left durable: name, length and bytes.
@@ -83,6 +122,11 @@ impl Tail {
         (self.durable_end, self.durable_next) = (self.end, self.next);
         Ok(())
     }
+}
+
+/// Whether the mark is of this segment, and still holds.
+fn is_vouched_for(store: &Store, mark: Option<&TailMark>, segment: Seq) -> bool {
+    mark.is_some_and(|mark| mark.segment == segment && mark.holds(store))
 }
 
 /// Writes bytes over themselves, so that the next sync covers them whatever has become of earlier ones: if one has

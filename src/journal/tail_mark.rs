@@ -3,14 +3,19 @@
 //! It saves reading the active segment when a writer starts, and tells how far a sync has reached. It is an aid, never
 //! the truth: it is written after the sync that it speaks of and without a sync of its own, so it may be old, but
 //! what it calls durable is durable.
+//!
+//! Other writers compare the mark with the one that they left, and go on without a look at the directory if it is the same.
+//! So it must never outlive the names that it speaks of: segments are created and removed only with a [`NameChange`] in
+//! hand, and to get one the mark is made invalid first. A process that is killed half way leaves an invalid mark, and every
+//! other writer looks at the directory again.
 
 use serde::{Deserialize, Serialize};
 
 use super::ages::MarkAge;
-use super::slot;
+use super::{layout, slot};
 use crate::error::Result;
 use crate::record::Seq;
-use crate::storage::{File, FileId};
+use crate::storage::{File, FileId, Open, Store};
 
 /// Smaller than any page (what lies behind it is in `ages`), so that one write never straddles two.
 pub(crate) const MARK_BYTES: usize = 1024;
@@ -40,6 +45,38 @@ pub(crate) struct TailMark {
     /// The age clock at the last commit, where the journal has a limit of age.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub age: Option<MarkAge>,
+    /// Names of segments are being changed, or a process was killed while it changed them: only what this mark calls
+    /// durable, and the counters, still hold.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub changing: bool,
+}
+
+/// Leave to create and remove segments, under the append lock: the mark on disk is invalid.
+pub(crate) struct NameChange(());
+
+impl NameChange {
+    /// Makes the mark on disk invalid. An error: it may still be valid, and no name may be changed.
+    pub fn begin(lock: &File, mark: Option<&mut TailMark>) -> Result<Self> {
+        if let Some(mark) = mark {
+            mark.changing = true;
+            if mark.write(lock).is_ok() {
+                return Ok(Self(()));
+            }
+        }
+        // A disk that takes no byte may still cut a file.
+        lock.set_len(0)?;
+        Ok(Self(()))
+    }
+
+    /// Makes a segment's file; it must not exist.
+    pub fn create(&self, store: &Store, first: Seq) -> Result<File> {
+        store.open(&layout::segment_name(first), Open::CreateNew)
+    }
+
+    /// Removes a segment's file.
+    pub fn remove(&self, store: &Store, first: Seq) -> Result<()> {
+        store.remove(&layout::segment_name(first))
+    }
 }
 
 impl TailMark {
@@ -51,6 +88,12 @@ impl TailMark {
         }
         let Some(mark) = slot::decode::<Self>(&bytes) else { return Ok(None) };
         Ok(Some(mark).filter(|mark| lock.id().is_ok_and(|id| id == mark.home)))
+    }
+
+    /// Whether what it says of names and lengths still holds: it was written since the machine started, and no names have
+    /// been changed since.
+    pub fn holds(&self, store: &Store) -> bool {
+        !self.changing && self.boot.is_some() && self.boot == store.boot_id()
     }
 
     /// Counts a sync, for the statistics. Where counting ends does not matter.
@@ -95,6 +138,7 @@ mod tests {
             bytes_written: most,
             cuts: most,
             age: Some(MarkAge::longest()),
+            changing: true,
         };
         let slot = slot::encode(&mark, MARK_BYTES).unwrap();
         assert_eq!(slot::decode::<TailMark>(&slot), Some(mark));

@@ -422,3 +422,54 @@ fn after_a_repair_a_journal_without_a_readable_config_has_a_new_id() {
     assert_ne!(repaired.id(), journal.id());
     assert_eq!(read(&repaired, 1), numbers(1..=3));
 }
+
+/// A process is killed while it changes names: after it has made the next segment, or removed the active one.
+fn killed_while_it_makes_a_segment(journal: &Journal, next: u64) {
+    let lock = journal.store().open(layout::APPEND_LOCK, Open::Write).unwrap();
+    let mut mark = TailMark::read(&lock).unwrap();
+    let names = tail_mark::NameChange::begin(&lock, mark.as_mut()).unwrap();
+    names.create(journal.store(), seq(next)).unwrap();
+}
+
+#[test]
+fn a_writer_follows_the_names_that_a_killed_process_has_changed() {
+    let (fixture, journal) = Fixture::new(&Settings::default());
+    let mut survivor = Appender::open(&journal).unwrap();
+    survivor.commit(&mut block(numbers(1..=3)), Durability::Sync).unwrap();
+    killed_while_it_makes_a_segment(&journal, 4);
+    survivor.commit(&mut block(numbers(4..=6)), Durability::Sync).unwrap();
+    // Whatever becomes of the mark, the next process counts on.
+    fs::write(fixture.path.join(layout::APPEND_LOCK), b"").unwrap();
+    append(&journal, 7, 3);
+    assert_eq!(read(&journal, 1), numbers(1..=9));
+}
+
+#[test]
+fn an_empty_segment_in_the_middle_of_the_numbers_does_not_make_them_begin_anew() {
+    let (fixture, journal) = Fixture::new(&Settings::default());
+    append(&journal, 1, 6);
+    fs::write(segment_path(&fixture, 4), b"").unwrap();
+    fs::write(fixture.path.join(layout::APPEND_LOCK), b"").unwrap();
+    assert_eq!(journal.stats().unwrap().next_seq, 7);
+    assert_eq!(read(&journal, 5), numbers(5..=6));
+    append(&journal, 7, 3);
+    assert_eq!(read(&journal, 1), numbers(1..=9));
+    assert!(!segment_path(&fixture, 4).exists());
+}
+
+#[test]
+fn a_number_that_was_given_twice_is_reported_and_not_passed_over() {
+    let (fixture, journal) = Fixture::new(&Settings::default());
+    append(&journal, 1, 6);
+    let first = fs::read_to_string(segment_path(&fixture, 1)).unwrap();
+    let again: String = first.split_inclusive('\n').skip(3).collect();
+    fs::write(segment_path(&fixture, 4), again).unwrap();
+    fs::write(fixture.path.join(layout::APPEND_LOCK), b"").unwrap();
+    append(&journal, 7, 1);
+    let mut expected = numbers(1..=6);
+    expected.extend(["damaged 7+0".to_owned(), "7".to_owned()]);
+    assert_eq!(read(&journal, 1), expected);
+    let mut findings = Vec::new();
+    let verified = journal.verify(&mut |finding| findings.push(finding.to_string())).unwrap();
+    assert_eq!(verified.damaged_places, 1, "{findings:?}");
+}
