@@ -13,6 +13,7 @@
 //! `(journal, last seq)` in the same transaction as the entries, and answers after the commit.
 
 use std::collections::HashMap;
+use std::collections::hash_map::Entry;
 use std::fs::File;
 use std::io::{self, BufRead, BufReader, BufWriter, Read, Write};
 use std::net::{TcpListener, TcpStream};
@@ -59,6 +60,9 @@ struct Tally {
 struct Head {
     post: bool,
     journal: String,
+    /// What a copied or restored journal was before, and the last seq whose entry is the one that the former journal had.
+    former: Option<String>,
+    former_last: u64,
     key: String,
     first: u64,
     last: u64,
@@ -100,7 +104,14 @@ impl Desk {
         if head.first == 0 || head.last < head.first || lines != head.last - head.first + 1 {
             return Ok(400);
         }
-        let known = self.streams.entry(head.journal.clone()).or_default().take(head, &mut self.tally);
+        // A renewed journal begins with what its former one has in common with it: later seqs are other entries now.
+        let former = head.former.as_ref().and_then(|former| self.streams.get(former));
+        let adopted = former.map_or(0, |former| former.last.min(head.former_last));
+        let stream = match self.streams.entry(head.journal.clone()) {
+            Entry::Occupied(known) => known.into_mut(),
+            Entry::Vacant(unknown) => unknown.insert(Stream { last: adopted, key: String::new() }),
+        };
+        let known = stream.take(head, &mut self.tally);
         let Some(output) = &mut self.output else { return Ok(204) };
         let mut start = 0;
         for (seq, end) in (head.first..).zip(memchr::memchr_iter(b'\n', body)) {
@@ -138,6 +149,8 @@ fn read_head(stream: &mut BufReader<TcpStream>, line: &mut String) -> io::Result
             "edgesync-first-seq" => head.first = number()?,
             "edgesync-last-seq" => head.last = number()?,
             "edgesync-prev-seq" => head.previous = number()?,
+            "edgesync-former-journal" => head.former = Some(value.to_owned()),
+            "edgesync-former-last-seq" => head.former_last = number()?,
             "idempotency-key" => head.key = value.to_owned(),
             _ => {}
         }

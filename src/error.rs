@@ -7,6 +7,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use crate::record::Seq;
+use crate::storage::{OTHERS_MAY_WRITE, OTHERS_MAY_WRITE_HERE};
 
 /// Why a directory with a file in it that is not ours is not taken for a journal: it may be the one that matters.
 pub(crate) const FOREIGN_FILE: &str = "it is none of a journal's files";
@@ -114,6 +115,17 @@ pub enum Error {
     /// The buffer was closed; it takes no more entries and delivers none.
     #[error("the buffer is closed")]
     Closed,
+    /// An item holds a number that JSON does not have: NaN or an infinity. Nothing was written.
+    #[error("the item holds {value}{}: JSON has neither NaN nor infinity", in_field(field))]
+    NotFinite {
+        /// The number.
+        value: f64,
+        /// The names of the fields that lead to it, with dots between them: `reading.celsius`. Empty where no field does.
+        field: String,
+    },
+    /// The path that was to name the journal's directory is empty. Nothing was touched.
+    #[error("the path of the journal is empty")]
+    EmptyPath,
     /// A value that the caller gave is out of range.
     #[error("{0}")]
     Invalid(String),
@@ -151,6 +163,15 @@ impl Error {
                 "put the missing file back, or `edgesync verify --repair` to go on without it; nothing was changed"
                     .into(),
             ),
+            Self::Unsafe { path, reason } if [OTHERS_MAY_WRITE, OTHERS_MAY_WRITE_HERE].contains(&&**reason) => {
+                Some(format!(
+                    "look into it, then: chmod go-w '{}'; what only looks (stats, cat, verify) still works",
+                    path.display()
+                ))
+            }
+            Self::Unsafe { reason, .. } if reason.contains("another user") => Some(
+                "run edgesync as the journal's owner; what only looks (stats, cat, verify) still works".into(),
+            ),
             Self::Unsafe { .. } => Some("move it away, or run edgesync as the journal's owner".into()),
             Self::Busy { .. } => Some("try again when it has finished".into()),
             Self::Full { .. } => {
@@ -158,6 +179,8 @@ impl Error {
             }
             Self::Latched { .. } => Some("see the first error; start again once the disk is sound".into()),
             Self::Closed => Some("open a buffer again; what it held on disk is still there".into()),
+            Self::NotFinite { .. } => Some("write `None` instead, or leave the item out".into()),
+            Self::EmptyPath => Some("name a directory; `.` is the current one".into()),
             Self::Invalid(_) => None,
         }
     }
@@ -196,6 +219,10 @@ impl Error {
         let path = path.into();
         move |source| Self::Io { action, path, source }
     }
+}
+
+fn in_field(field: &str) -> String {
+    if field.is_empty() { String::new() } else { format!(" in `{field}`") }
 }
 
 fn io_hint(source: &io::Error) -> Option<String> {

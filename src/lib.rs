@@ -71,7 +71,7 @@ pub use journal::{
 };
 pub use record::{Record, Seq, Timestamp};
 pub use replay::{OnRefused, Progress, ReplayOptions, ReplayReport, Replayer, RunEnd};
-pub use sink::{Batch, BodyFormat, ExecOptions, ExecSink, Outcome, Sink, UnknownBodyFormat};
+pub use sink::{Batch, BodyFormat, ExecOptions, ExecSink, FormerJournal, Outcome, Sink, UnknownBodyFormat};
 #[cfg(feature = "http")]
 pub use sink::{HttpOptions, HttpSetupError, HttpSink};
 pub use stop::{Stop, Stopper};

@@ -10,6 +10,7 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use super::alert::Alert;
+use super::options::CAPACITY;
 use super::stage::{Group, Outcome, Stage};
 use super::{BufferOptions, OnDiskFailure};
 use crate::error::{Error, Result};
@@ -55,12 +56,13 @@ impl Intake {
         let lazy = options.persist_path.is_none();
         // A record that is larger than half the journal would leave no room for any other.
         let half = usize::try_from(journal.config().limits.max_bytes / 2).unwrap_or(usize::MAX);
+        let capacity = options.max_capacity.or(journal.config().limits.max_entries);
         Ok(Self {
             journal: journal.clone(),
             alert,
             lazy,
             keeps: lazy || options.on_disk_failure == OnDiskFailure::KeepInMemory,
-            max_entries: options.max_capacity,
+            max_entries: capacity.unwrap_or(CAPACITY),
             payload_bytes_max: PAYLOAD_BYTES_MAX.min(half - ENVELOPE_BYTES_MAX),
             stage: Mutex::new(Stage::new(appender, alert_at)),
             done: Condvar::new(),
@@ -102,6 +104,11 @@ impl Intake {
         stage.closed = true;
         stage.retry_at = None;
         self.flushed(stage)
+    }
+
+    /// Whether others can write to the journal: it is on disk.
+    pub fn is_shared(&self) -> bool {
+        !self.lazy
     }
 
     /// Entries that the disk has not taken.

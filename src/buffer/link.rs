@@ -11,10 +11,14 @@ use crate::stop::{Stop, Stopper};
 
 /// After an error of the journal, or while another process delivers, the next attempt comes this much later.
 const RETRY_INTERVAL: Duration = Duration::from_secs(1);
+/// So often an idle buffer looks whether others have written: seldom enough to cost a small machine nothing, often enough
+/// that nobody waits for it.
+const LOOK_INTERVAL: Duration = Duration::from_millis(500);
 
 /// Between the program and the delivering thread.
-#[derive(Default)]
 pub(super) struct Link {
+    /// Whether others can write to the journal, so that the delivering thread has to look.
+    shared: bool,
     /// Changed under the lock only; read without it.
     online: AtomicBool,
     state: Mutex<State>,
@@ -29,22 +33,64 @@ struct State {
     dirty: bool,
     /// Ends the run under way.
     stopper: Option<Stopper>,
-    requests: Vec<Completer<ReplayReport>>,
+    requests: Vec<Request>,
     not_before: Option<Instant>,
+    look_at: Option<Instant>,
     closed: bool,
     /// The delivering thread has ended.
     ended: bool,
     closers: Vec<(Completer<()>, Result<()>)>,
 }
 
+/// Somebody waits for what a run comes to.
+pub(super) type Request = Completer<ReplayReport>;
+
 /// A run to be made.
 pub(super) struct Job {
     pub stop: Stop,
     epoch: u64,
-    requests: Vec<Completer<ReplayReport>>,
+    requests: Vec<Request>,
+}
+
+/// What the delivering thread does next.
+#[derive(Debug, PartialEq)]
+enum Next {
+    End,
+    Run,
+    Look,
+    /// For so long, or until something changes.
+    Wait(Option<Duration>),
+}
+
+impl State {
+    fn next(&self, online: bool, shared: bool, now: Instant) -> Next {
+        let left = |at: Option<Instant>| at.map_or(Duration::ZERO, |at| at.saturating_duration_since(now));
+        if self.closed {
+            return Next::End;
+        }
+        if !online {
+            return Next::Wait(None);
+        }
+        let (due, next) = if !self.requests.is_empty() {
+            return Next::Run;
+        } else if self.dirty {
+            (left(self.not_before), Next::Run)
+        } else if shared {
+            (left(self.look_at), Next::Look)
+        } else {
+            return Next::Wait(None);
+        };
+        if due.is_zero() { next } else { Next::Wait(Some(due)) }
+    }
 }
 
 impl Link {
+    /// `shared`: whether others can write to the journal.
+    pub fn new(shared: bool) -> Self {
+        let (online, state, changed) = Default::default();
+        Self { shared, online, state, changed }
+    }
+
     pub fn is_online(&self) -> bool {
         self.online.load(Ordering::SeqCst)
     }
@@ -67,8 +113,9 @@ impl Link {
         completion
     }
 
-    /// The program says that there is none. A run under way ends.
-    pub fn lost(&self) {
+    /// The program says that there is none. A run under way ends; those who waited for one that has not begun are handed back.
+    #[must_use]
+    pub fn lost(&self) -> Vec<Request> {
         let mut state = self.lock();
         state.epoch += 1;
         state.dirty = true;
@@ -78,11 +125,7 @@ impl Link {
         if let Some(stopper) = &state.stopper {
             stopper.stop();
         }
-        let requests = std::mem::take(&mut state.requests);
-        drop(state);
-        for request in requests {
-            let _ = request.send(Ok(nothing(RunEnd::Stopped)));
-        }
+        std::mem::take(&mut state.requests)
     }
 
     /// Something was written.
@@ -96,13 +139,14 @@ impl Link {
         }
     }
 
-    /// Ends the delivering thread as soon as that can be done; hands over what the last flush came to.
-    pub fn close(&self, flushed: Result<()>) -> Completion<()> {
+    /// Ends the delivering thread as soon as that can be done; hands over what the last flush came to. Hands back those who
+    /// waited for a run that has not begun.
+    pub fn close(&self, flushed: Result<()>) -> (Completion<()>, Vec<Request>) {
         let (completer, completion) = Completion::pair();
         let mut state = self.lock();
         if state.ended {
             let _ = completer.send(flushed);
-            return completion;
+            return (completion, Vec::new());
         }
         state.closed = true;
         state.closers.push((completer, flushed));
@@ -111,28 +155,30 @@ impl Link {
             stopper.stop();
         }
         self.changed.notify_all();
-        completion
+        (completion, std::mem::take(&mut state.requests))
     }
 
-    /// The delivering thread waits for something to do. None: the buffer was closed.
-    pub fn next_job(&self) -> Option<Job> {
+    /// The delivering thread waits for something to do, and looks now and then whether others have written. None: the buffer
+    /// was closed.
+    pub fn next_job(&self, others_wrote: impl Fn() -> bool) -> Option<Job> {
         let mut state = self.lock();
         loop {
-            if state.closed {
-                return None;
-            }
-            let wait = match state.not_before.map(|at| at.saturating_duration_since(Instant::now())) {
-                Some(left) if state.requests.is_empty() => left,
-                _ => Duration::ZERO,
-            };
-            let wanted = self.is_online() && (state.dirty || !state.requests.is_empty());
-            if wanted && wait.is_zero() {
-                return Some(self.begin(&mut state));
-            }
-            state = if wanted {
-                self.changed.wait_timeout(state, wait).unwrap_or_else(PoisonError::into_inner).0
-            } else {
-                self.changed.wait(state).unwrap_or_else(PoisonError::into_inner)
+            let now = Instant::now();
+            state = match state.next(self.is_online(), self.shared, now) {
+                Next::End => return None,
+                Next::Run => return Some(self.begin(&mut state)),
+                Next::Look => {
+                    state.look_at = now.checked_add(LOOK_INTERVAL);
+                    drop(state);
+                    let wrote = others_wrote();
+                    let mut state = self.lock();
+                    state.dirty |= wrote;
+                    state
+                }
+                Next::Wait(Some(time)) => {
+                    self.changed.wait_timeout(state, time).unwrap_or_else(PoisonError::into_inner).0
+                }
+                Next::Wait(None) => self.changed.wait(state).unwrap_or_else(PoisonError::into_inner),
             };
         }
     }
@@ -155,6 +201,7 @@ impl Link {
     pub fn finish(&self, job: Job, result: Result<ReplayReport>) {
         let mut state = self.lock();
         state.stopper = None;
+        state.look_at = Instant::now().checked_add(LOOK_INTERVAL);
         match &result {
             Ok(report) => match &report.end {
                 RunEnd::Drained => {}
@@ -168,6 +215,12 @@ impl Link {
                     self.go_offline(&mut state, job.epoch);
                 }
             },
+            // It does our work. Whatever it leaves is found when we look.
+            Err(error @ Error::Busy { .. }) => {
+                tracing::debug!(%error, "nothing delivered");
+                state.look_at = Instant::now().checked_add(RETRY_INTERVAL);
+                state.not_before = state.look_at;
+            }
             Err(error) => {
                 tracing::error!(%error, "nothing delivered");
                 state.dirty = true;
@@ -203,6 +256,7 @@ impl Link {
         let mut state = self.lock();
         state.ended = true;
         state.closed = true;
+        self.online.store(false, Ordering::SeqCst);
         let closers = std::mem::take(&mut state.closers);
         let requests = std::mem::take(&mut state.requests);
         drop(state);
@@ -220,7 +274,28 @@ impl Link {
     }
 }
 
-/// The report of a run that was not made.
-fn nothing(end: RunEnd) -> ReplayReport {
-    ReplayReport { delivered: 0, dead_lettered: 0, damaged: 0, evicted: 0, remaining: 0, end }
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_a_buffer_that_is_online_and_idle_looks_for_what_others_wrote() {
+        let now = Instant::now();
+        let soon = now.checked_add(LOOK_INTERVAL);
+        let idle = State { look_at: soon, ..State::default() };
+        assert_eq!(idle.next(false, true, now), Next::Wait(None), "offline it sleeps");
+        assert_eq!(idle.next(true, false, now), Next::Wait(None), "nobody else writes to its memory");
+        assert_eq!(idle.next(true, true, now), Next::Wait(Some(LOOK_INTERVAL)));
+        assert_eq!(idle.next(true, true, soon.unwrap()), Next::Look);
+        let dirty = State { dirty: true, ..State::default() };
+        assert_eq!(dirty.next(true, true, now), Next::Run);
+        let failed = State { not_before: soon, ..dirty };
+        assert_eq!(
+            failed.next(true, true, now),
+            Next::Wait(Some(LOOK_INTERVAL)),
+            "not too soon after an error"
+        );
+        let closed = State { closed: true, ..failed };
+        assert_eq!(closed.next(true, true, now), Next::End);
+    }
 }

@@ -12,6 +12,7 @@
 //! | `intake`, `stage` | from many threads into one commit |
 //! | `link` | online or offline; who waits for what |
 //! | `worker`, `upload` | the delivering thread; a closure as a sink |
+//! | `json` | an item as JSON; what JSON cannot say is refused |
 //! | `completion` | waiting, with or without a runtime |
 //! | `alert` | the callback for losses |
 //!
@@ -23,6 +24,7 @@ mod completion;
 mod entries;
 mod error;
 mod intake;
+mod json;
 mod link;
 mod options;
 mod stage;
@@ -46,7 +48,7 @@ pub use self::completion::Completion;
 pub use self::entries::{Buffered, Entry};
 pub use self::error::WriteError;
 use self::intake::Intake;
-use self::link::Link;
+use self::link::{Link, Request};
 pub use self::options::{BufferOptions, OnDiskFailure};
 pub use self::stats::BufferStats;
 use self::upload::{CurrentStop, UploadSink};
@@ -55,7 +57,7 @@ use self::worker::Worker;
 use crate::error::{Error, Result};
 use crate::journal::{Journal, Settings};
 use crate::record::Seq;
-use crate::replay::ReplayReport;
+use crate::replay::{ReplayReport, RunEnd};
 use crate::sink::Sink;
 use crate::stop::Stop;
 use crate::storage::Store;
@@ -120,6 +122,21 @@ impl Shared {
             online: self.link.is_online(),
         })
     }
+
+    /// Tells those who waited for a run that the program stopped it before it began.
+    fn stopped(&self, requests: Vec<Request>) {
+        for request in requests {
+            // Those who do not wait any more do not hear it.
+            let _ = request.send(self.stats().map(|stats| ReplayReport {
+                delivered: 0,
+                dead_lettered: 0,
+                damaged: 0,
+                evicted: 0,
+                remaining: stats.journal.pending,
+                end: RunEnd::Stopped,
+            }));
+        }
+    }
 }
 
 impl<T> Buffer<T> {
@@ -127,12 +144,14 @@ impl<T> Buffer<T> {
     /// returns.
     ///
     /// The closure gets one batch at a time, on a thread of the buffer's, and answers with an [`UploadResult`] or a
-    /// `Result<(), E>`. If it panics, or `connectivity_lost` or `close` breaks it off, that is "try later": the same batch
-    /// comes again. If this is called within a tokio runtime, the closure runs in its context. An item that cannot be read as
-    /// a `T` becomes a dead letter.
+    /// `Result<(), E>`. If it panics, that is "try later"; if `connectivity_lost` or `close` breaks it off, it is stopped: in
+    /// both cases the same batch comes again. While it blocks its thread without an `await` nothing can break it off. If this
+    /// is called within a tokio runtime, the closure runs in its context. An item that cannot be read as a `T` becomes a dead
+    /// letter.
     ///
     /// # Errors
-    /// [`Error::Invalid`] for a capacity or a batch size of 0; what [`Journal::open_or_create`] says; I/O errors.
+    /// [`Error::Invalid`] for a capacity or a batch size of 0; [`Error::EmptyPath`] for a path of no letters; what
+    /// [`Journal::open_or_create`] says; I/O errors.
     pub fn with_upload<F, R>(options: BufferOptions, upload: F) -> Result<Self>
     where
         T: DeserializeOwned + 'static,
@@ -153,7 +172,7 @@ impl<T> Buffer<T> {
     }
 
     fn open(options: BufferOptions, sink: impl Sink + 'static, stop: CurrentStop) -> Result<Self> {
-        if options.max_capacity == 0 || options.batch_size == 0 {
+        if options.max_capacity == Some(0) || options.batch_size == 0 {
             return Err(Error::Invalid("a buffer and a batch have room for one entry at least".into()));
         }
         let journal = journal(&options)?;
@@ -169,7 +188,8 @@ impl<T> Buffer<T> {
     ) -> Result<Self> {
         let callback = options.on_threshold.take();
         let intake = Intake::open(&journal, &options)?;
-        let shared = Arc::new(Shared { journal, intake, link: Link::default() });
+        let link = Link::new(intake.is_shared());
+        let shared = Arc::new(Shared { journal, intake, link });
         if let Some(callback) = callback
             && options.dead_letter_threshold > 0
         {
@@ -184,8 +204,12 @@ impl<T> Buffer<T> {
 
     /// Says that there is a connection: what waits is delivered in order, and from now on whatever is written, at once.
     ///
+    /// That includes what other processes and other buffers write to the same journal on disk: while the buffer is online and
+    /// idle it looks for it every 500 ms, which is two small reads, and writes nothing. Offline it does not look.
+    ///
     /// The completion tells what became of the entries that were pending; it need not be awaited. If the upload fails the
-    /// buffer goes offline by itself, and the report's `end` says why.
+    /// buffer goes offline by itself, and the report's `end` says why. If `connectivity_lost` or `close` ends the run, or
+    /// comes before it has begun, `end` is [`RunEnd::Stopped`]: nothing has failed, and `remaining` is what still waits.
     ///
     /// # Errors
     /// The completion's: [`Error::Busy`] while another process delivers from the journal, and I/O errors of the journal (in
@@ -194,9 +218,10 @@ impl<T> Buffer<T> {
         self.shared.link.restored()
     }
 
-    /// Says that there is no connection. An upload under way is broken off; it may have arrived, and comes again.
+    /// Says that there is no connection. An upload under way is broken off; it may have arrived, and comes again. That is no
+    /// failure: the completions of the runs that this ends say [`RunEnd::Stopped`].
     pub fn connectivity_lost(&self) {
-        self.shared.link.lost();
+        self.shared.stopped(self.shared.link.lost());
     }
 
     /// Whether the buffer delivers.
@@ -214,34 +239,41 @@ impl<T> Buffer<T> {
 
     /// The directory of the journal; `None` in memory.
     pub fn path(&self) -> Option<&Path> {
-        let path = self.shared.journal.path();
-        (path != Path::new(MEMORY_PATH)).then_some(path)
+        self.shared.intake.is_shared().then(|| self.shared.journal.path())
     }
 
     /// Closes the buffer: it takes and delivers nothing more. What waits on disk is still there when it is opened again;
     /// to have it delivered first, await [`Buffer::connectivity_restored`].
     ///
-    /// The completion waits for the delivering thread: an upload under way is broken off, a sink ends what it has begun.
+    /// The completion waits for the delivering thread: an upload under way is broken off, a sink ends what it has begun. As
+    /// with [`Buffer::connectivity_lost`], whoever waits for a run hears [`RunEnd::Stopped`].
     ///
     /// # Errors
     /// The completion's: what kept entries that the disk did not take before from being written now. They are lost.
     pub fn close(&self) -> Completion<()> {
         let flushed = self.shared.intake.close();
         tracing::debug!("buffer closed");
-        self.shared.link.close(flushed)
+        let (completion, requests) = self.shared.link.close(flushed);
+        self.shared.stopped(requests);
+        completion
     }
 }
 
 impl<T: Serialize> Buffer<T> {
     /// Writes one item and returns its seq. Needs no connection and no runtime; never waits for the network.
     ///
+    /// What the upload gets is equal to the item to the last bit of each number, if `T` reads back what it writes. JSON has
+    /// no NaN and no infinity: an item with one in it, at any depth, is refused here. `None` inside of `Some`, and `Some(())`,
+    /// become `null` and read back as `None`.
+    ///
     /// On disk the item is durable when this returns; threads that write at the same time share one flush. At capacity
     /// the oldest entry gives way. While the disk fails under [`OnDiskFailure::KeepInMemory`] the seq is the one that the
     /// item gets unless another process appends first.
     ///
     /// # Errors
-    /// The item comes back with the reason: [`Error::Closed`]; [`Error::Invalid`] if it cannot be serialised or is too large
-    /// (64 MiB, or half the journal); I/O errors, and after a failed flush [`Error::Latched`]; [`Error::Full`] where the
+    /// The item comes back with the reason: [`Error::Closed`]; [`Error::NotFinite`], which names the field;
+    /// [`Error::Invalid`] if it cannot be serialised, is nested more than 126 levels deep, or is too large (64 MiB, or half the
+    /// journal); I/O errors, and after a failed flush [`Error::Latched`]; [`Error::Full`] where the
     /// journal was set up not to drop entries.
     pub fn write(&self, item: T) -> std::result::Result<Seq, WriteError<T>> {
         let written = with_payload(&item, |payload| self.shared.intake.write(payload));
@@ -292,15 +324,21 @@ impl<T> fmt::Debug for Buffer<T> {
 const MEMORY_PATH: &str = "(memory)";
 
 fn journal(options: &BufferOptions) -> Result<Journal> {
-    let settings = Settings { max_entries: Some(options.max_capacity), ..Settings::default() };
-    match &options.persist_path {
-        Some(path) => Journal::open_or_create(path, &settings),
-        None => {
-            let store = Store::new(Path::new(MEMORY_PATH), Arc::new(Memory::default()));
-            let settings = Settings { segment_bytes: Some(MEMORY_SEGMENT_BYTES), ..settings };
-            Journal::create_in(store, &settings)
+    let capacity = options.max_capacity.unwrap_or(options::CAPACITY);
+    let settings = Settings { max_entries: Some(capacity), ..Settings::default() };
+    let Some(path) = &options.persist_path else {
+        let store = Store::new(Path::new(MEMORY_PATH), Arc::new(Memory::default()));
+        let settings = Settings { segment_bytes: Some(MEMORY_SEGMENT_BYTES), ..settings };
+        return Journal::create_in(store, &settings);
+    };
+    if options.max_capacity.is_none() {
+        // What nobody has asked for evicts nothing: a default is for a new journal.
+        match Journal::open(path) {
+            Err(Error::Missing { .. } | Error::NotAJournal { .. }) => {}
+            opened => return opened,
         }
     }
+    Journal::open_or_create(path, &settings)
 }
 
 /// Serialises an item, once, into memory that the thread uses again. Outside of any lock: a `Serialize` that is slow,
@@ -309,8 +347,7 @@ fn with_payload<T: Serialize, R>(item: &T, work: impl FnOnce(&[u8]) -> Result<R>
     thread_local!(static SCRATCH: Cell<Vec<u8>> = const { Cell::new(Vec::new()) });
     let mut payload = SCRATCH.take();
     payload.clear();
-    let serialised = serde_json::to_writer(&mut payload, item);
-    let result = match serialised {
+    let result = match json::to_json(item, &mut payload) {
         Ok(()) => {
             if memchr::memchr(b'\n', &payload).is_some() {
                 // Only a raw value can have line feeds in it, and only between tokens.
@@ -318,7 +355,7 @@ fn with_payload<T: Serialize, R>(item: &T, work: impl FnOnce(&[u8]) -> Result<R>
             }
             work(&payload)
         }
-        Err(error) => Err(Error::Invalid(format!("the item is not JSON: {error}"))),
+        Err(error) => Err(error),
     };
     if payload.capacity() <= SCRATCH_BYTES_MAX {
         SCRATCH.set(payload);

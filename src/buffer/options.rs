@@ -5,6 +5,9 @@ use std::path::PathBuf;
 
 use super::BufferStats;
 
+/// Entries that may wait where nothing else is said.
+pub(super) const CAPACITY: u64 = 100_000;
+
 /// Called when the entries lost pass a multiple of the threshold.
 pub(super) type ThresholdCallback = Box<dyn Fn(&BufferStats) + Send>;
 
@@ -24,7 +27,8 @@ pub enum OnDiskFailure {
 
 /// How a buffer is set up. The default is 100,000 entries in memory.
 pub struct BufferOptions {
-    pub(super) max_capacity: u64,
+    /// None: as the journal says, or [`CAPACITY`] if it is made now.
+    pub(super) max_capacity: Option<u64>,
     pub(super) batch_size: u64,
     pub(super) persist_path: Option<PathBuf>,
     pub(super) dead_letter_threshold: u64,
@@ -35,7 +39,7 @@ pub struct BufferOptions {
 impl Default for BufferOptions {
     fn default() -> Self {
         Self {
-            max_capacity: 100_000,
+            max_capacity: None,
             batch_size: 500,
             persist_path: None,
             dead_letter_threshold: 1_000,
@@ -52,10 +56,12 @@ impl BufferOptions {
     }
 
     /// Entries that may wait, at least 1; default 100,000. One more, and the oldest is evicted. On disk this becomes
-    /// the journal's own limit, for all its writers; that of its bytes (1 GiB unless set with `edgesync init`) holds as well.
+    /// the journal's own limit, for all its writers, at once: where more entries wait already, the oldest of them are evicted.
+    /// Without it a journal that is there keeps the limit that it has. That of its bytes (1 GiB unless set with `edgesync init`)
+    /// holds as well.
     #[must_use]
     pub fn max_capacity(mut self, entries: u64) -> Self {
-        self.max_capacity = entries;
+        self.max_capacity = Some(entries);
         self
     }
 

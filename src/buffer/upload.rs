@@ -15,7 +15,7 @@ use uuid::Uuid;
 
 use super::completion::block_on;
 use crate::record::{Seq, decode};
-use crate::sink::{Batch, BodyFormat, Outcome, Sink};
+use crate::sink::{Batch, BodyFormat, FormerJournal, Outcome, Sink};
 use crate::stop::Stop;
 
 /// A run of consecutive entries to be sent together: `items[i]` is entry *first + i*.
@@ -32,6 +32,8 @@ pub struct UploadBatch<T> {
     pub previous: Option<Seq>,
     /// The journal's id.
     pub journal: Uuid,
+    /// What the journal was before it got this id; only until a batch was accepted under it.
+    pub former: Option<FormerJournal>,
     /// The key under which a receiver can recognise a repetition: `<journal id>:<first>-<last>`.
     pub idempotency_key: String,
 }
@@ -111,6 +113,7 @@ where
             last: batch.last,
             previous: batch.previous,
             journal: batch.journal,
+            former: batch.former,
             idempotency_key: batch.idempotency_key(),
         };
         let stop = self.stop.lock().unwrap_or_else(PoisonError::into_inner).clone();
@@ -119,6 +122,7 @@ where
             Some(UploadResult::Delivered) => Outcome::Delivered { through: None },
             Some(UploadResult::Later { reason }) => Outcome::Later { reason, retry_after: None },
             Some(UploadResult::Refused { reason }) => Outcome::Refused { status: 0, reason },
+            // Not shown: the run sees that it was stopped.
             None => Outcome::Later { reason: "the upload was broken off".into(), retry_after: None },
         }
     }
@@ -160,6 +164,8 @@ impl<S: Sink> Sink for Unpanicking<S> {
         // What the panic left half done is the sink's own.
         catch_unwind(AssertUnwindSafe(|| self.0.send(batch, attempt))).unwrap_or_else(|panic| {
             let reason = format!("the upload panicked: {}", message_of(&*panic));
+            // Also where the program has stopped the run by then, and its report says no more than that.
+            tracing::error!(reason, "an upload panicked");
             Outcome::Later { reason, retry_after: None }
         })
     }

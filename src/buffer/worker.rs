@@ -34,7 +34,10 @@ impl<S: Sink> Worker<S> {
     /// Works until the buffer is closed.
     pub fn run(mut self) {
         let _ends = Ends(Arc::clone(&self.shared));
-        while let Some(job) = self.shared.link.next_job() {
+        let shared = Arc::clone(&self.shared);
+        // Where that cannot be told, a run finds out, and says what is wrong.
+        let others_wrote = || shared.journal.may_have_pending().unwrap_or(true);
+        while let Some(job) = shared.link.next_job(others_wrote) {
             let result = self.deliver(&job);
             self.shared.link.finish(job, result);
             if self.shared.intake.not_durable() > 0 {

@@ -88,7 +88,11 @@ impl ExitCode {
     /// What a library error comes to.
     pub fn of_error(error: &Error) -> Self {
         match error {
-            Error::Missing { .. } | Error::MissingParent { .. } | Error::Invalid(_) => Self::Usage,
+            Error::Missing { .. }
+            | Error::MissingParent { .. }
+            | Error::EmptyPath
+            | Error::NotFinite { .. }
+            | Error::Invalid(_) => Self::Usage,
             Error::Io { source, .. } if source.kind() == std::io::ErrorKind::PermissionDenied => Self::Usage,
             Error::NotAJournal { .. }
             | Error::NewerFormat { .. }
@@ -175,6 +179,8 @@ mod tests {
             (Error::Missing { path: path() }, ExitCode::Usage),
             (Error::MissingParent { path: path() }, ExitCode::Usage),
             (Error::Invalid(text()), ExitCode::Usage),
+            (Error::EmptyPath, ExitCode::Usage),
+            (Error::NotFinite { value: f64::NAN, field: text() }, ExitCode::Usage),
             (io(ErrorKind::PermissionDenied), ExitCode::Usage),
             (io(ErrorKind::StorageFull), ExitCode::Failed),
             (Error::Latched { path: path() }, ExitCode::Failed),

@@ -85,6 +85,13 @@ fn tell_if_renewed(journal: &Journal, voice: Voice) {
             "{path} is a copy, or was restored: it is now journal {id} (it was {former}), so that no receiver takes its \
              new entries for old ones"
         ));
+        if let Some(command) = journal.dropped_alert_exec() {
+            voice.problem(format_args!(
+                "the alert command that came with it was dropped, since it may be someone else's: {}; \
+                 `edgesync init --alert-exec` sets one",
+                command.escape_debug()
+            ));
+        }
     }
 }
 

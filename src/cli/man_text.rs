@@ -216,6 +216,11 @@ pub const REPLAY: PageText = PageText {
                     "Edgesync-Prev-Seq",
                     "The last seq delivered before this batch; 0 if none was. Entries between it and FIRST will not come.",
                 ),
+                Term(
+                    "Edgesync-Former-Journal, Edgesync-Former-Last-Seq",
+                    "The id that a copied or restored journal had, and the last seq whose entry is the one that the former \
+                     journal had; only until a batch was accepted under the new id.",
+                ),
                 Text("Redirects are never followed. At most 64 KiB of an answer are read."),
             ],
         ),
@@ -250,6 +255,14 @@ pub const REPLAY: PageText = PageText {
                     "The seqs of the batch, and how many they are.",
                 ),
                 Term("EDGESYNC_PREV_SEQ", "The last seq delivered before this batch; 0 if none was."),
+                Term(
+                    "EDGESYNC_FORMER_JOURNAL",
+                    "The id that a copied or restored journal had; only until a batch was accepted under its new one.",
+                ),
+                Term(
+                    "EDGESYNC_FORMER_LAST_SEQ",
+                    "With it: the last seq whose entry is the one that the former journal had; 0 if there is none.",
+                ),
                 Term("EDGESYNC_ATTEMPT", "1 for the first attempt, 2 for the second, and so on."),
                 Term("EDGESYNC_IDEMPOTENCY_KEY", "The same key, without the quotes."),
             ],

@@ -89,6 +89,9 @@ pub(super) fn fingerprint(world: &World) -> u64 {
             }
         }
         (bytes.len(), crc32fast::hash(&bytes)).hash(&mut hasher);
+        if name == "journal.json" {
+            world.inode(name).map(|inode| world.times(inode)).hash(&mut hasher);
+        }
     }
     hasher.finish()
 }

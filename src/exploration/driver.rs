@@ -16,7 +16,7 @@ use crate::journal::{
 use crate::record::{Block, Timestamp, decode};
 use crate::replay::{ReplayOptions, Replayer};
 use crate::stop::Stop;
-use crate::storage::sim::{Sim, World};
+use crate::storage::sim::{Restore, Sim, World};
 use crate::storage::{Open, Store};
 
 /// What a script consists of.
@@ -57,12 +57,17 @@ pub(super) enum Step {
     Wait(u64),
     /// The processes are killed.
     Kill,
+    /// A person copies the files, while no process runs.
+    Backup,
+    /// A person puts the last backup back.
+    Restore(Restore),
 }
 
 pub(super) struct Driver {
     pub sim: Sim,
     pub history: History,
     settings: Settings,
+    backup: Option<World>,
     journal: Option<Journal>,
     writers: [Option<Appender>; 2],
     unsynced: [Vec<(u64, Bytes)>; 2],
@@ -73,7 +78,8 @@ impl Driver {
         let sim = Sim::new(world);
         let history = History::new(&sim, facts);
         let settings = settings.clone();
-        Self { sim, history, settings, journal: None, writers: [None, None], unsynced: Default::default() }
+        let (journal, backup) = (None, None);
+        Self { sim, history, settings, backup, journal, writers: [None, None], unsynced: Default::default() }
     }
 
     /// Runs steps; after an error the process dies and the next step is another's. The errors.
@@ -104,6 +110,7 @@ impl Driver {
         if !was_there {
             self.history.note(Event::Created);
         }
+        self.history.note(Event::Opened(journal.id()));
         Ok(self.journal.insert(journal).clone())
     }
 
@@ -133,7 +140,9 @@ impl Driver {
             Step::MaxEntries(most) => {
                 self.journal()?;
                 let settings = Settings { max_entries: Some(most), ..Settings::default() };
-                self.journal = Some(Journal::open_or_create_in(store(&self.sim), &settings)?);
+                let journal = Journal::open_or_create_in(store(&self.sim), &settings)?;
+                self.history.note(Event::Opened(journal.id()));
+                self.journal = Some(journal);
                 Ok(())
             }
             Step::Inspect => self.inspect(),
@@ -158,6 +167,24 @@ impl Driver {
             }
             Step::Kill => {
                 self.kill();
+                Ok(())
+            }
+            Step::Backup => {
+                self.kill();
+                if self.history.with(|facts| facts.created && !facts.spoilt) {
+                    self.backup = Some(self.sim.world());
+                    self.history.note(Event::BackedUp);
+                }
+                Ok(())
+            }
+            Step::Restore(how) => {
+                self.kill();
+                if let Some(backup) = &self.backup {
+                    let mut world = self.sim.world();
+                    world.restore(backup, how);
+                    self.sim.set_world(world);
+                    self.history.note(Event::Restored);
+                }
                 Ok(())
             }
         }

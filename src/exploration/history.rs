@@ -3,6 +3,8 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::sync::{Arc, Mutex};
 
+use uuid::Uuid;
+
 use crate::storage::sim::Sim;
 
 pub(super) type Bytes = Arc<[u8]>;
@@ -32,6 +34,12 @@ pub(super) enum Event {
     Spoilt,
     /// The journal was repaired.
     Repaired,
+    /// A writer has opened the journal, which had this id then.
+    Opened(Uuid),
+    /// A backup was made.
+    BackedUp,
+    /// The backup has come back.
+    Restored,
 }
 
 /// What follows from the events so far.
@@ -52,6 +60,13 @@ pub(super) struct Facts {
     pub spoilt: bool,
     seq_of: HashMap<Bytes, u64>,
     batches: BTreeMap<(u64, u64), Vec<Bytes>>,
+    /// The id, once a writer has opened the journal; and all ids that it had.
+    id: Option<Uuid>,
+    ids: HashSet<Uuid>,
+    /// The next writer finds a copy.
+    copied: bool,
+    /// What held when the backup was made.
+    backup: Option<Box<Self>>,
 }
 
 impl Facts {
@@ -86,13 +101,38 @@ impl Facts {
             }
             Event::Spoilt => {
                 self.spoilt = true;
+                // With journal.json the id may be gone.
+                self.id = None;
                 // A cursor that is gone begins anew: everything that is there is delivered again.
                 self.cursor = 0;
                 self.batches.clear();
             }
             Event::Repaired => self.spoilt = false,
+            Event::Opened(id) => return self.opened(*id),
+            Event::BackedUp => self.backup = Some(Box::new(Self { backup: None, ..self.clone() })),
+            Event::Restored => self.restored(),
         }
         Ok(())
+    }
+
+    /// A copy gets an id that the journal never had, an original keeps its own.
+    fn opened(&mut self, id: Uuid) -> Result<(), String> {
+        if self.copied && self.ids.contains(&id) {
+            return Err("what was restored has kept its id".into());
+        }
+        if !self.copied && self.id.is_some_and(|known| known != id) {
+            return Err("the id was renewed, and nothing was copied".into());
+        }
+        self.ids.insert(id);
+        self.id = Some(id);
+        self.copied = false;
+        Ok(())
+    }
+
+    fn restored(&mut self) {
+        let Some(backup) = self.backup.clone() else { return };
+        let (tried, ids) = (std::mem::take(&mut self.tried), std::mem::take(&mut self.ids));
+        *self = Self { tried, ids, copied: true, backup: Some(backup.clone()), ..*backup };
     }
 
     fn handed(&mut self, first: u64, payloads: &[Bytes]) -> Result<(), String> {

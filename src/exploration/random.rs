@@ -8,7 +8,7 @@ use super::history::Facts;
 use super::oracle::check;
 use super::receiver::Answers;
 use crate::journal::{Overflow, Settings};
-use crate::storage::sim::{Fault, Plan, World};
+use crate::storage::sim::{Fault, Plan, Restore, World};
 
 /// A script in another order, with some steps twice and some left out.
 pub(super) fn shuffled(steps: &[Step], dice: &mut fastrand::Rng) -> Vec<Step> {
@@ -59,6 +59,14 @@ fn step() -> impl Strategy<Value = Step> {
         1 => (0..8_u64).prop_map(Step::MaxEntries),
         1 => Just(Step::Inspect),
         2 => Just(Step::Kill),
+        1 => Just(Step::Backup),
+        1 => prop::sample::select(vec![
+            Restore::InPlace,
+            Restore::InPlaceUntimed,
+            Restore::Replaced,
+            Restore::Copied,
+        ])
+        .prop_map(Step::Restore),
     ]
 }
 

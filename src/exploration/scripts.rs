@@ -5,6 +5,7 @@ use std::time::Duration;
 use super::driver::Step;
 use super::receiver::Answers;
 use crate::journal::{Overflow, Settings};
+use crate::storage::sim::Restore;
 
 pub(super) struct Script {
     pub name: &'static str,
@@ -44,6 +45,7 @@ pub(super) fn all() -> Vec<Script> {
         reject_when_full(),
         expire(),
         repair(),
+        restore(),
     ]
 }
 
@@ -153,4 +155,16 @@ fn repair() -> Script {
     steps.extend([replay(4, Answers::Later(1)), append(2, 60), Step::Damage(0), Step::Spoil("cursor")]);
     steps.extend([Step::Repair, Step::Compact, replay(3, Answers::Accept), append(1, 60), Step::Repair]);
     Script { name: "repair", settings: small(), strict: false, steps }
+}
+
+/// Backups come back in every way, and limits change between: whoever writes next finds a copy, and at no other time.
+fn restore() -> Script {
+    let mut steps = vec![append(5, 60), replay(2, Answers::Later(1)), Step::Backup, append(3, 60)];
+    steps.extend([replay(3, Answers::Accept), Step::Restore(Restore::InPlace), append(2, 60)]);
+    steps.extend([replay(3, Answers::Later(1)), Step::MaxEntries(20), append_as(1, 1, false), Step::Backup]);
+    steps.extend([append(9, 60), Step::Compact, Step::Restore(Restore::Replaced), append(1, 60)]);
+    steps.extend([Step::MaxEntries(0), Step::Kill, append(1, 60), Step::Restore(Restore::InPlaceUntimed)]);
+    steps.extend([Step::Inspect, append(2, 60), Step::Restore(Restore::Copied), replay(4, Answers::Accept)]);
+    steps.extend([Step::MaxEntries(30), append_as(1, 2, true), append(1, 60)]);
+    Script { name: "restore", settings: small(), strict: true, steps }
 }

@@ -10,7 +10,7 @@ pub fn journal_json(bytes: &[u8]) {
     let store = directory();
     put(&store, CONFIG, bytes);
     let Ok(config) = Config::load(&store) else { return };
-    let config = Config { is_copy: false, ..config.expect("it is there") };
+    let config = config.expect("it is there");
     config.store(&store).expect("memory does not fail");
     let again = Config::load(&store).expect("it was just written");
     assert_eq!(again, Some(config));

@@ -7,6 +7,7 @@ use super::ages::Ages;
 use super::alert::Alerts;
 use super::config::{Config, Overflow};
 use super::layout;
+use super::origin;
 use super::room::{Room, Space};
 use super::side_file::SideFile;
 use super::tail::Tail;
@@ -197,8 +198,12 @@ impl Appender {
     fn reload(&mut self) -> Result<()> {
         self.writer = None;
         let store = self.journal.store();
+        let (config, renewed) = origin::settle(store, &self.lock)?;
+        self.config = config;
         self.config_id = Config::identity(store)?;
-        self.config = Config::load(store)?.ok_or_else(|| Error::Missing { path: store.path().to_owned() })?;
+        if let Some(renewal) = renewed {
+            tracing::warn!(former = %renewal.former_id, id = %self.config.id, "restored while it was written to");
+        }
         let mark = TailMark::read(&self.lock)?;
         if self.unsynced.is_some_and(|cuts| mark.as_ref().is_none_or(|mark| mark.cuts != cuts)) {
             // Another process's sync has failed since, or nobody knows: what this one relied on may be gone.

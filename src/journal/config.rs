@@ -9,8 +9,9 @@ use uuid::Uuid;
 
 use super::layout;
 use crate::error::{Error, Result};
-use crate::record::{Timestamp, seal_line, unseal_line};
-use crate::storage::{FileId, Open, Store};
+use crate::record::{Seq, Timestamp, seal_line, unseal_line};
+use crate::sink::FormerJournal;
+use crate::storage::{FileId, Identity, Open, Store};
 
 /// The newest format that this version reads and the one that it writes.
 const FORMAT: u64 = 1;
@@ -89,8 +90,58 @@ pub struct Config {
     pub segment_bytes: u64,
     /// How much it may hold.
     pub limits: Limits,
-    /// Whether `journal.json` is a copy: not the file that was written as such.
-    pub(crate) is_copy: bool,
+    /// What the journal was before it got its present id: it was copied or restored then.
+    pub former: Option<FormerJournal>,
+}
+
+/// Where `journal.json` was written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(from = "HomeOnDisk", into = "HomeOnDisk")]
+pub(crate) struct Home {
+    /// Which file it was; none where the file system numbers its files anew at each mount.
+    pub file: Option<FileId>,
+    /// In which file system or snapshot; none where that has no lasting number.
+    pub volume: Option<u64>,
+}
+
+/// As version 0.1 wrote it, which knew no volume.
+#[derive(Serialize, Deserialize)]
+struct HomeOnDisk {
+    inode: u64,
+    born_ns: i64,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    volume: Option<u64>,
+}
+
+impl From<HomeOnDisk> for Home {
+    fn from(HomeOnDisk { inode, born_ns, volume }: HomeOnDisk) -> Self {
+        let file = FileId { inode, born_ns };
+        Self { file: Some(file).filter(|file| file.inode != 0 || file.born_ns != 0), volume }
+    }
+}
+
+impl From<Home> for HomeOnDisk {
+    fn from(home: Home) -> Self {
+        let (inode, born_ns) = home.file.map_or((0, 0), |file| (file.inode, file.born_ns));
+        Self { inode, born_ns, volume: home.volume }
+    }
+}
+
+impl Home {
+    fn of(identity: &Identity) -> Self {
+        Self { file: identity.file, volume: identity.volume }
+    }
+
+    /// Whether the file is the one that was written, for all that is known.
+    pub fn is_where(&self, now: &Identity) -> bool {
+        let same_file = match (self.file, now.file) {
+            (Some(home), Some(now)) => home.is_same_file(&now),
+            (None, None) => true,
+            // It has come from one kind of file system to another.
+            _ => false,
+        };
+        same_file && !matches!((self.volume, now.volume), (Some(home), Some(now)) if home != now)
+    }
 }
 
 /// Settings for a new journal, or changes for an existing one: what is `None` gets the default, or stays as it is.
@@ -146,7 +197,7 @@ impl Config {
                 dead_letter_threshold: DEAD_LETTER_THRESHOLD_DEFAULT,
                 alert_exec: None,
             },
-            is_copy: false,
+            former: None,
         };
         config.with(settings)
     }
@@ -154,9 +205,6 @@ impl Config {
     /// This configuration with the settings that are given.
     pub(crate) fn with(mut self, settings: &Settings) -> Result<Self> {
         settings.check()?;
-        if settings.new_id {
-            self.id = Uuid::new_v4();
-        }
         self.segment_bytes = settings.segment_bytes.unwrap_or(self.segment_bytes);
         let limits = &mut self.limits;
         limits.max_bytes = settings.max_bytes.unwrap_or(limits.max_bytes);
@@ -174,6 +222,18 @@ impl Config {
         Ok(self)
     }
 
+    /// The same journal under a new id. `introduced` is the id under which a batch was accepted last; if this one's never was,
+    /// the receiver knows it by a former one, if at all. Entries up to `last` are as they were. The alert command does
+    /// not come along: it may be someone else's.
+    pub(crate) fn renewed(mut self, introduced: Option<Uuid>, last: Option<Seq>) -> Self {
+        if self.former.is_none() || introduced == Some(self.id) {
+            self.former = Some(FormerJournal { id: self.id, last });
+        }
+        self.id = Uuid::new_v4();
+        self.limits.alert_exec = None;
+        self
+    }
+
     /// The size at which segments are sealed: small enough that dropping one frees a small part of the limit.
     pub(crate) fn segment_bytes_effective(&self) -> u64 {
         self.segment_bytes.min(self.limits.max_bytes / 8)
@@ -181,19 +241,22 @@ impl Config {
 
     /// Reads `journal.json`; none if there is no such file.
     pub(crate) fn load(store: &Store) -> Result<Option<Self>> {
+        Ok(Self::load_with_origin(store)?.map(|(config, ..)| config))
+    }
+
+    /// The same, with what it says of where it was written, and which file it is.
+    pub(crate) fn load_with_origin(store: &Store) -> Result<Option<(Self, Option<Home>, Identity)>> {
         let Some(file) = store.open_if_there(layout::CONFIG, Open::Read)? else { return Ok(None) };
         let mut bytes = vec![0; CONFIG_BYTES_MAX];
         let length = file.read_at(&mut bytes, 0)?;
-        let id = file.id()?;
-        let parsed = parse(&bytes[..length]).map(|(config, home)| {
-            let is_copy = home.is_some_and(|home| !home.is_same_file(&id));
-            Self { is_copy, ..config }
-        });
-        parsed.map(Some).map_err(|reason| match reason {
-            Unreadable::Newer(found) => {
-                Error::NewerFormat { path: file.path().to_owned(), found, known: FORMAT }
+        let identity = file.identity()?;
+        parse(&bytes[..length]).map(|(config, home)| Some((config, home, identity))).map_err(|reason| {
+            match reason {
+                Unreadable::Newer(found) => {
+                    Error::NewerFormat { path: file.path().to_owned(), found, known: FORMAT }
+                }
+                Unreadable::Invalid(reason) => Error::NotAJournal { path: file.path().to_owned(), reason },
             }
-            Unreadable::Invalid(reason) => Error::NotAJournal { path: file.path().to_owned(), reason },
         })
     }
 
@@ -206,7 +269,7 @@ impl Config {
     pub(crate) fn store(&self, store: &Store) -> Result<()> {
         store.remove(layout::CONFIG_NEW)?;
         let file = store.open(layout::CONFIG_NEW, Open::CreateNew)?;
-        let on_disk = OnDisk { home: Some(file.id()?), ..OnDisk::from(self) };
+        let on_disk = OnDisk { home: Some(Home::of(&file.identity()?)), ..OnDisk::from(self) };
         let text = serde_json::to_vec(&on_disk).map_err(|error| Error::Invalid(error.to_string()))?;
         file.write_at(&seal_line(text), 0)?;
         file.sync_data()?;
@@ -220,7 +283,7 @@ enum Unreadable {
     Invalid(String),
 }
 
-fn parse(text: &[u8]) -> std::result::Result<(Config, Option<FileId>), Unreadable> {
+fn parse(text: &[u8]) -> std::result::Result<(Config, Option<Home>), Unreadable> {
     let invalid = |error: serde_json::Error| Unreadable::Invalid(format!("journal.json: {error}"));
     // A newer format may look different: its number is read first.
     let format: Format = serde_json::from_slice(text).map_err(invalid)?;
@@ -260,7 +323,10 @@ struct OnDisk {
     limits: LimitsOnDisk,
     /// This very file, as it was made: a copy of it, or one from a backup, is another. Absent: not recorded.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    home: Option<FileId>,
+    home: Option<Home>,
+    /// See [`Config::former`].
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    former: Option<FormerJournal>,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -296,6 +362,7 @@ impl From<&Config> for OnDisk {
                 alert_exec: limits.alert_exec.clone(),
             },
             home: None,
+            former: config.former,
         }
     }
 }
@@ -315,7 +382,7 @@ impl From<OnDisk> for Config {
                 dead_letter_threshold: limits.dead_letter_threshold,
                 alert_exec: limits.alert_exec,
             },
-            is_copy: false,
+            former: on_disk.former,
         }
     }
 }

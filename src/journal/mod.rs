@@ -4,6 +4,7 @@
 //! | --- | --- |
 //! | `layout` | file names |
 //! | `config`, `create` | `journal.json`; making a journal |
+//! | `origin` | whether the files are a copy, and what happens then |
 //! | `lines`, `seek`, `segments`, `tail`, `tail_mark` | finding one's way in and among the files; where the journal ends |
 //! | `appender`, `segment_writer`, `room`, `budget`, `evicted`, `widen` | writing: commits, rotation, limits |
 //! | `ages` | how old entries are |
@@ -28,6 +29,7 @@ mod dead_letter;
 mod evicted;
 mod layout;
 mod lines;
+mod origin;
 mod reader;
 mod rejected;
 mod repair;
@@ -65,13 +67,13 @@ pub use self::dead_letter::{DeadLetter, DeadLetters};
 pub use self::evicted::Evicted;
 #[cfg(any(test, fuzzing))]
 pub(crate) use self::layout::{CONFIG, CURSOR, segment_name};
+use self::origin::Renewal;
 pub use self::reader::{Damage, Item, Reader};
 pub(crate) use self::rejected::RejectedLine;
 #[cfg(test)]
 pub(crate) use self::repair::repair_in;
 use self::segment_writer::SegmentWriter;
 pub use self::stats::Stats;
-#[cfg(test)]
 pub(crate) use self::tail_mark::TailMark;
 pub use self::verify::{Finding, Verification};
 pub use self::widen::Limit;
@@ -94,15 +96,15 @@ pub struct Journal(Arc<Inner>);
 struct Inner {
     store: Store,
     config: Config,
-    /// The id that it had before it was found to be a copy.
-    former_id: Option<Uuid>,
+    /// What was done when it was found to be a copy.
+    renewal: Option<Renewal>,
 }
 
 impl Journal {
     /// Opens a journal for appending, delivering and compacting. Changes nothing yet.
     ///
     /// # Errors
-    /// [`Error::Missing`], [`Error::NotAJournal`], [`Error::NewerFormat`], [`Error::Unsafe`], or I/O.
+    /// [`Error::EmptyPath`], [`Error::Missing`], [`Error::NotAJournal`], [`Error::NewerFormat`], [`Error::Unsafe`], or I/O.
     pub fn open(path: &Path) -> Result<Self> {
         Self::open_as(path, true)
     }
@@ -188,7 +190,7 @@ impl Journal {
             return Err(Error::NotAJournal { path: store.path().to_owned(), reason });
         };
         segments::list(&store)?;
-        if writer && config.is_copy {
+        if writer && origin::is_suspect(&store)? {
             return Self::renew(store);
         }
         Ok(Self::from_parts(store, config))
@@ -207,7 +209,7 @@ impl Journal {
     }
 
     fn from_parts(store: Store, config: Config) -> Self {
-        Self(Arc::new(Inner { store, config, former_id: None }))
+        Self(Arc::new(Inner { store, config, renewal: None }))
     }
 
     /// A copy, or what came back from a backup, gets an id of its own: what it gives out from now on must not be taken
@@ -215,30 +217,27 @@ impl Journal {
     fn renew(store: Store) -> Result<Self> {
         let lock = store.open(layout::APPEND_LOCK, Open::Create)?;
         let _guard = lock.lock()?;
-        let config = Config::load(&store)?.ok_or_else(|| Error::Missing { path: store.path().to_owned() })?;
-        if !config.is_copy {
-            return Ok(Self::from_parts(store, config));
-        }
-        let former_id = Some(config.id);
-        let config =
-            Config { is_copy: false, ..config.with(&Settings { new_id: true, ..Settings::default() })? };
-        config.store(&store)?;
-        Ok(Self(Arc::new(Inner { store, config, former_id })))
+        let (config, renewal) = origin::settle(&store, &lock)?;
+        Ok(Self(Arc::new(Inner { store, config, renewal })))
     }
 
     /// Changes the limits, for all writers, where they differ.
     fn with_settings(self, settings: &Settings) -> Result<Self> {
-        if self.config().clone().with(settings)? == *self.config() {
+        if !settings.new_id && self.config().clone().with(settings)? == *self.config() {
             return Ok(self);
         }
         let store = self.store().clone();
         let lock = store.open(layout::APPEND_LOCK, Open::Create)?;
         let _guard = lock.lock()?;
-        let current =
-            Config::load(&store)?.ok_or_else(|| Error::Missing { path: store.path().to_owned() })?;
+        let (mut current, mut renewal) = origin::settle(&store, &lock)?;
+        if settings.new_id {
+            renewal = renewal.or_else(|| Some(Renewal::of(&current)));
+            current = origin::renewed_on_demand(&store, current)?;
+        }
         let changed = current.with(settings)?;
-        changed.store(&store)?;
-        Ok(Self::from_parts(store, changed))
+        origin::replace(&changed, &store, &lock)?;
+        let renewal = renewal.or_else(|| self.0.renewal.clone());
+        Ok(Self(Arc::new(Inner { store, config: changed, renewal })))
     }
 
     /// The journal's directory.
@@ -254,7 +253,13 @@ impl Journal {
     /// The id that the journal had until now, if opening it has just found that it is a copy or comes from a backup. It has a
     /// new one then, so that no receiver takes its new entries for old ones.
     pub fn former_id(&self) -> Option<Uuid> {
-        self.0.former_id
+        self.0.renewal.as_ref().map(|renewal| renewal.former_id)
+    }
+
+    /// The alert command that the journal came with, if opening it has just given it a new id: it is not run any more, since it
+    /// may be another person's.
+    pub fn dropped_alert_exec(&self) -> Option<&str> {
+        self.0.renewal.as_ref()?.alert_exec.as_deref()
     }
 
     /// Identity and limits, as they were when the journal was opened.
@@ -339,6 +344,21 @@ impl Journal {
         Ok(Seq::new(self.stats()?.next_seq).unwrap_or(Seq::FIRST))
     }
 
+    /// Whether anything is pending, for a look now and then: two small reads and the size of a file; nothing is written or
+    /// listed. It may say yes where there is nothing; a run finds out. It says no only where the tail mark is that of the
+    /// last commit.
+    pub(crate) fn may_have_pending(&self) -> Result<bool> {
+        let store = self.store();
+        let state = CursorFile::open(store, Open::Read)?.load()?;
+        let Some(mark) = TailMark::read(&store.open(layout::APPEND_LOCK, Open::Read)?)? else {
+            return Ok(true);
+        };
+        Ok(mark.changing
+            || mark.next > state.cursor
+            || state.undecided() > 0
+            || store.size(&layout::segment_name(mark.segment))? != mark.end)
+    }
+
     /// Entries lost so far: evicted, or refused for good.
     pub(crate) fn lost(&self) -> Result<u64> {
         Ok(CursorFile::open(self.store(), Open::Read)?.load()?.lost())
@@ -357,6 +377,11 @@ impl Journal {
         Err(Error::Busy { path: self.path().to_owned() })
     }
 
+    /// Identity and limits as they are now.
+    pub(crate) fn current_config(&self) -> Result<Config> {
+        Config::load(self.store())?.ok_or_else(|| Error::Missing { path: self.path().to_owned() })
+    }
+
     /// Makes everything that was appended so far durable, and returns the high watermark after it.
     pub(crate) fn sync(&self) -> Result<Seq> {
         let mut appender = Appender::open(self)?;
@@ -369,6 +394,8 @@ impl Journal {
 fn open_error(path: &Path, action: &'static str) -> impl FnOnce(io::Error) -> Error {
     let path = path.to_owned();
     move |error| match error.kind() {
+        // To the system a name of no letters is one that does not exist.
+        io::ErrorKind::NotFound if path.as_os_str().is_empty() => Error::EmptyPath,
         io::ErrorKind::NotFound => Error::Missing { path },
         io::ErrorKind::NotADirectory | io::ErrorKind::AlreadyExists => {
             Error::NotAJournal { path, reason: "it is not a directory".into() }

@@ -1,7 +1,7 @@
 //! The active segment: where records are added, and what is known of it.
 
 use super::tail::{Tail, write_again};
-use super::tail_mark::{NameChange, TailMark};
+use super::tail_mark::{ConfigSeen, NameChange, TailMark};
 use crate::error::Result;
 use crate::record::Block;
 use crate::storage::{File, Store};
@@ -33,7 +33,8 @@ impl SegmentWriter {
             syncs,
             bytes_written,
             cuts: last.as_ref().map_or(0, |mark| mark.cuts),
-            age: last.and_then(|mark| mark.age),
+            age: last.as_ref().and_then(|mark| mark.age.clone()),
+            config: ConfigSeen::now(store, last.and_then(|mark| mark.config)),
             changing: false,
         };
         let own_from = tail.end;

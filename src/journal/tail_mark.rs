@@ -20,6 +20,9 @@ use crate::storage::{File, FileId, Open, Store};
 /// Smaller than any page (what lies behind it is in `ages`), so that one write never straddles two.
 pub(crate) const MARK_BYTES: usize = 1024;
 
+/// Versions before 0.2 wrote so many.
+const MARK_BYTES_BEFORE: usize = 512;
+
 /// See the module page.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct TailMark {
@@ -45,10 +48,23 @@ pub(crate) struct TailMark {
     /// The age clock at the last commit, where the journal has a limit of age.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub age: Option<MarkAge>,
+
+    /// `journal.json` when the mark was written; none where the file system does not keep enough of it, and in marks of
+    /// earlier versions. See `origin`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub config: Option<ConfigSeen>,
     /// Names of segments are being changed, or a process was killed while it changed them: only what this mark calls
     /// durable, and the counters, still hold.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub changing: bool,
+}
+
+/// `journal.json`, as a writer has left it. Both are durable before they are noted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct ConfigSeen {
+    pub file: FileId,
+    /// When anything about it changed last.
+    pub changed_ns: i64,
 }
 
 /// Leave to create and remove segments, under the append lock: the mark on disk is invalid.
@@ -82,12 +98,40 @@ impl NameChange {
 impl TailMark {
     /// The mark in a lock file; none if there is none, or it is torn, or it came with a copy.
     pub fn read(lock: &File) -> Result<Option<Self>> {
+        let mark = Self::read_from_anywhere(lock)?;
+        Ok(mark.filter(|mark| lock.id().is_ok_and(|id| id == mark.home)))
+    }
+
+    /// The same, also if it came with a copy: then nothing that it says is true here.
+    pub fn read_from_anywhere(lock: &File) -> Result<Option<Self>> {
         let mut bytes = [0; MARK_BYTES];
-        if lock.read_at(&mut bytes, 0)? < MARK_BYTES {
-            return Ok(None);
+        let length = lock.read_at(&mut bytes, 0)?;
+        let whole = [MARK_BYTES, MARK_BYTES_BEFORE].into_iter().filter(|size| *size <= length);
+        Ok(whole.filter_map(|size| slot::decode(&bytes[..size])).next())
+    }
+
+    /// The mark of an empty journal.
+    #[cfg(test)]
+    pub fn for_test(segment: Seq, file: FileId) -> Self {
+        let (boot, home, config) = (None, file, None);
+        let (next, durable_next) = (segment, segment);
+        let (end, durable_end, syncs, bytes_written, cuts) = (0, 0, 0, 0, 0);
+        Self {
+            boot,
+            home,
+            segment,
+            file,
+            end,
+            next,
+            durable_end,
+            durable_next,
+            syncs,
+            bytes_written,
+            cuts,
+            config,
+            age: None,
+            changing: false,
         }
-        let Some(mark) = slot::decode::<Self>(&bytes) else { return Ok(None) };
-        Ok(Some(mark).filter(|mark| lock.id().is_ok_and(|id| id == mark.home)))
     }
 
     /// Whether what it says of names and lengths still holds: it was written since the machine started, and no names have
@@ -138,6 +182,8 @@ mod tests {
             bytes_written: most,
             cuts: most,
             age: Some(MarkAge::longest()),
+
+            config: Some(ConfigSeen { file: id, changed_ns: i64::MAX }),
             changing: true,
         };
         let slot = slot::encode(&mark, MARK_BYTES).unwrap();

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 
 use super::test_support::{Fixture, append, block, seq};
 use super::*;
+use crate::sink::BodyFormat;
 
 fn segment_path(fixture: &Fixture, first: u64) -> PathBuf {
     fixture.path.join(layout::segment_name(seq(first)))
@@ -472,4 +473,65 @@ fn a_number_that_was_given_twice_is_reported_and_not_passed_over() {
     let mut findings = Vec::new();
     let verified = journal.verify(&mut |finding| findings.push(finding.to_string())).unwrap();
     assert_eq!(verified.damaged_places, 1, "{findings:?}");
+}
+
+#[test]
+fn a_path_of_no_letters_is_said_to_be_empty() {
+    let path = std::path::Path::new("");
+    let opened = [
+        Journal::open(path),
+        Journal::open_read_only(path),
+        Journal::open_or_create(path, &Settings::default()),
+        Journal::repair(path, &mut |_| ()),
+    ];
+    for error in opened.map(Result::unwrap_err) {
+        assert!(matches!(error, Error::EmptyPath), "{error:?}");
+        assert!(error.to_string().contains("path") && error.hint().is_some(), "{error}");
+    }
+}
+
+#[test]
+fn a_look_finds_what_is_pending_and_nothing_else() {
+    let (_fixture, journal) = Fixture::new(&small_segments());
+    let settle = |state: &mut CursorState| {
+        let end = journal.end().unwrap();
+        state.damaged(state.cursor, end.since(state.cursor));
+    };
+    let cursor = CursorFile::open(journal.store(), Open::Write).unwrap();
+    assert!(journal.may_have_pending().unwrap(), "a journal that nobody has written to has no mark");
+    append(&journal, 1, 1);
+    assert!(journal.may_have_pending().unwrap());
+    cursor.update(settle).unwrap();
+    assert!(!journal.may_have_pending().unwrap());
+    append(&journal, 2, 100);
+    cursor.update(settle).unwrap();
+    assert!(!journal.may_have_pending().unwrap(), "also in a later segment");
+    // Sent, and evicted meanwhile: it is for the next run to say what became of it.
+    let end = journal.end().unwrap();
+    append(&journal, 102, 1);
+    cursor.update(|state| state.begin(InFlight { first: end, last: end, body: BodyFormat::Ndjson })).unwrap();
+    cursor.update(|state| state.evict_to(end.next())).unwrap();
+    assert!(journal.may_have_pending().unwrap());
+}
+
+#[test]
+fn a_look_finds_what_a_writer_left_that_was_killed_before_it_marked_the_end() {
+    let (fixture, journal) = Fixture::new(&Settings::default());
+    append(&journal, 1, 1);
+    let mark = fs::read(fixture.path.join(layout::APPEND_LOCK)).unwrap();
+    append(&journal, 2, 1);
+    let cursor = CursorFile::open(journal.store(), Open::Write).unwrap();
+    cursor.update(|state| state.damaged(seq(1), 1)).unwrap();
+    let mut changing =
+        TailMark::read(&journal.store().open(layout::APPEND_LOCK, Open::Read).unwrap()).unwrap().unwrap();
+    let lock = journal.store().open(layout::APPEND_LOCK, Open::Write).unwrap();
+    cursor.update(|state| state.damaged(seq(2), 1)).unwrap();
+    assert!(!journal.may_have_pending().unwrap());
+    changing.changing = true;
+    changing.write(&lock).unwrap();
+    assert!(journal.may_have_pending().unwrap(), "killed while it changed names");
+    for mark in [&mark[..], b""] {
+        fs::write(fixture.path.join(layout::APPEND_LOCK), mark).unwrap();
+        assert!(journal.may_have_pending().unwrap());
+    }
 }

@@ -2,6 +2,8 @@
 //!
 //! Nothing is sent that is not in `cursor` first, and nothing is recorded there that the link has not said.
 
+use uuid::Uuid;
+
 use super::batcher::{Filled, rebuild};
 use super::read_ahead::ReadAhead;
 use crate::error::Result;
@@ -9,12 +11,15 @@ use crate::journal::{
     Alerts, CursorFile, CursorState, Damage, InFlight, Item, Journal, Reader, keep_dead_letter, set_aside,
 };
 use crate::record::Seq;
-use crate::sink::{Batch, BodyFormat};
+use crate::sink::{Batch, BodyFormat, FormerJournal};
 use crate::storage::{File, Open};
 
 /// One run's hold on the journal.
 pub(crate) struct Ledger {
     journal: Journal,
+    /// The journal's id, and what it was before.
+    id: Uuid,
+    former: Option<FormerJournal>,
     /// Held, never read: it keeps others from delivering.
     _replay_lock: File,
     cursor_file: CursorFile,
@@ -38,8 +43,12 @@ impl Ledger {
         let until = journal.sync()?;
         let cursor_file = CursorFile::open(journal.store(), Open::Write)?;
         let state = cursor_file.load()?;
+        // As it is now: the journal may have been renewed since it was opened.
+        let config = journal.current_config()?;
         Ok(Self {
             journal: journal.clone(),
+            id: config.id,
+            former: config.former,
             _replay_lock: replay_lock,
             cursor_file,
             initial: state.clone(),
@@ -182,7 +191,8 @@ impl Ledger {
 
     fn batch(&self, boundaries: InFlight, previous: Option<Seq>, body: Vec<u8>) -> Batch {
         let InFlight { first, last, body: format } = boundaries;
-        Batch { journal: self.journal.id(), first, last, previous, format, body }
+        let former = self.former.filter(|_| self.state.introduced != Some(self.id));
+        Batch { journal: self.id, former, first, last, previous, format, body }
     }
 
     /// Sets damaged bytes aside and moves past the entries that they were.
@@ -198,9 +208,11 @@ impl Ledger {
     /// Records what was taken together with one step, in one write and one sync.
     fn step(&mut self, step: impl FnOnce(&mut CursorState)) -> Result<()> {
         let taken = self.taken;
+        let renewed = self.former.map(|_| self.id);
         self.state = self.cursor_file.update(|state| {
             if let Some(last) = taken {
                 state.delivered(last);
+                state.introduced = renewed.or(state.introduced);
             }
             step(state);
         })?;

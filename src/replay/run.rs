@@ -233,6 +233,10 @@ impl<S: Sink> Link<'_, S> {
                 Outcome::TooLarge { reason } => return Verdict::TooLarge { reason },
                 Outcome::Refused { status, reason } => return Verdict::Refused { status, reason },
             };
+            // Whoever asks to stop ends a request under way with that: it has not failed.
+            if self.stop.is_stopped() {
+                return Verdict::End(RunEnd::Stopped);
+            }
             if attempt > self.retries {
                 return Verdict::End(RunEnd::Later { reason });
             }

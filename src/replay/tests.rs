@@ -262,3 +262,22 @@ fn patience_ends_after_the_retries() {
     assert_eq!(script.ranges(), [(1, 3); 3]);
     assert_eq!((report.delivered, report.remaining), (0, 3));
 }
+
+#[test]
+fn a_request_that_fails_once_the_run_is_to_stop_was_stopped_whatever_its_answer() {
+    let (_fixture, journal) = journal(5);
+    for answer in [later(), TAKEN, refused()] {
+        let (stopper, stop) = Stop::pair().unwrap();
+        let said = answer.clone();
+        let script = Script::new(move |_, _| {
+            stopper.stop();
+            said.clone()
+        });
+        let replayer = Replayer::new(&journal, script.clone(), &options(2)).unwrap();
+        let report = replayer.run(&stop, &mut |_| ()).unwrap();
+        assert_eq!(report.end, RunEnd::Stopped);
+        assert_eq!(script.ranges().len(), 1, "nothing is sent after that");
+        assert_eq!(report.delivered, if answer == TAKEN { 2 } else { 0 }, "what was taken counts");
+        assert_eq!(report.dead_lettered, 0);
+    }
+}

@@ -138,6 +138,9 @@ fn command(command: &str, batch: &Batch, attempt: u32) -> Command {
         .env("EDGESYNC_FIRST_SEQ", batch.first.to_string())
         .env("EDGESYNC_LAST_SEQ", batch.last.to_string())
         .env("EDGESYNC_PREV_SEQ", batch.previous.map_or(0, |seq| seq.get()).to_string())
+        // Those of a command of which we are a part are not its own.
+        .env_remove("EDGESYNC_FORMER_JOURNAL")
+        .env_remove("EDGESYNC_FORMER_LAST_SEQ")
         .env("EDGESYNC_COUNT", batch.count().to_string())
         .env("EDGESYNC_ATTEMPT", attempt.to_string())
         .env("EDGESYNC_IDEMPOTENCY_KEY", batch.idempotency_key())
@@ -145,6 +148,10 @@ fn command(command: &str, batch: &Batch, attempt: u32) -> Command {
         .stdout(Stdio::inherit())
         .stderr(Stdio::inherit())
         .process_group(0);
+    if let Some(former) = &batch.former {
+        sh.env("EDGESYNC_FORMER_JOURNAL", former.id.to_string())
+            .env("EDGESYNC_FORMER_LAST_SEQ", former.last.map_or(0, |seq| seq.get()).to_string());
+    }
     sh
 }
 

@@ -11,6 +11,7 @@ mod http;
 
 use std::time::Duration;
 
+use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
 pub(crate) use self::body::BodyBuilder;
@@ -40,11 +41,23 @@ impl<S: Sink + ?Sized> Sink for Box<S> {
     }
 }
 
+/// What a renewed journal was before: a copy, or one that was restored from a backup, gets a new id.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct FormerJournal {
+    /// The id under which a receiver may know it.
+    pub id: Uuid,
+    /// Entries up to this seq are, byte for byte, those of the former journal; the former journal may have used later seqs
+    /// for other entries. None: there are no such entries.
+    pub last: Option<Seq>,
+}
+
 /// A run of consecutive entries that are sent together. Its seqs have no gap: line *i* of the body is entry *first + i*.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Batch {
     /// The journal's id.
     pub journal: Uuid,
+    /// What the journal was before it got this id; only until a batch was accepted under it.
+    pub former: Option<FormerJournal>,
     /// The first entry's seq.
     pub first: Seq,
     /// The last entry's seq.

@@ -8,7 +8,9 @@ use std::path::Path;
 
 use rustix::fs::{AtFlags, Mode, OFlags, StatxFlags};
 
-use super::{FileId, Open, Storage, StorageFile, UnsafeFile, Uptime};
+use super::{
+    FileId, Identity, OTHERS_MAY_WRITE, OTHERS_MAY_WRITE_HERE, Open, Storage, StorageFile, UnsafeFile, Uptime,
+};
 
 const DIRECTORY_MODE: Mode = Mode::RWXU;
 const FILE_MODE: Mode = Mode::RUSR.union(Mode::WUSR);
@@ -17,18 +19,30 @@ const FILE_MODE: Mode = Mode::RUSR.union(Mode::WUSR);
 #[derive(Debug)]
 pub(crate) struct Disk {
     directory: OwnedFd,
+    /// Opened by a writer: then nothing in it counts that others could have put there.
+    writer: bool,
 }
 
+/// Others: whoever is in the group, and everyone.
+const WRITABLE_BY_OTHERS: u32 = 0o022;
+
 impl Disk {
-    /// Opens an existing directory; for a writer it must be its own.
+    /// Opens an existing directory; for a writer it must be its own or root's, and no one else may write to it: what is in it
+    /// decides where entries go and what is run.
     pub fn open(path: &Path, writer: bool) -> io::Result<Self> {
         let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
         let directory = rustix::fs::open(path, flags, Mode::empty())?;
-        let owner = rustix::fs::fstat(&directory)?.st_uid;
-        if writer && owner != rustix::process::geteuid().as_raw() {
-            return Err(io::Error::other(UnsafeFile("the directory belongs to another user")));
-        }
-        Ok(Self { directory })
+        let found = rustix::fs::fstat(&directory)?;
+        let reason = if !writer {
+            None
+        } else if !is_trusted(found.st_uid) {
+            Some("the directory belongs to another user")
+        } else if found.st_mode & WRITABLE_BY_OTHERS != 0 {
+            Some(OTHERS_MAY_WRITE_HERE)
+        } else {
+            None
+        };
+        reason.map_or(Ok(Self { directory, writer }), |reason| Err(io::Error::other(UnsafeFile(reason))))
     }
 
     /// Makes a directory that only its owner can enter, whatever the umask says, and opens it.
@@ -48,7 +62,16 @@ fn sync_parent(path: &Path) -> io::Result<()> {
         Some(parent) if !parent.as_os_str().is_empty() => parent,
         _ => Path::new("."),
     };
-    File::open(parent)?.sync_all()
+    sync_directory(&File::open(parent)?)
+}
+
+/// fsync(2) of a directory, and then the questions whether the file system still works: see [`StorageFile::sync_data`].
+/// A directory takes no write and no read, so it is synced once more, which ext4 refuses once it has given up, and looked
+/// at, which XFS refuses: XFS answers 0 to every fsync of a directory, also long after it was shut down.
+fn sync_directory(directory: impl AsFd) -> io::Result<()> {
+    rustix::fs::fsync(&directory)?;
+    rustix::fs::fsync(&directory)?;
+    Ok(rustix::fs::fstat(&directory).map(drop)?)
 }
 
 impl Storage for Disk {
@@ -67,7 +90,7 @@ impl Storage for Disk {
             rustix::io::Errno::ISDIR => io::Error::other(UnsafeFile("it is a directory")),
             errno => errno.into(),
         })?);
-        check(&file, how != Open::Read)?;
+        check(&file, how != Open::Read, self.writer)?;
         Ok(Box::new(file))
     }
 
@@ -97,7 +120,7 @@ impl Storage for Disk {
     }
 
     fn sync_names(&self) -> io::Result<()> {
-        Ok(rustix::fs::fsync(&self.directory)?)
+        sync_directory(&self.directory)
     }
 
     fn boot_id(&self) -> Option<String> {
@@ -113,15 +136,53 @@ impl Storage for Disk {
     }
 }
 
-/// A regular file with one name, and for a writer: its own.
-fn check(file: &File, writer: bool) -> io::Result<()> {
+/// What a file system keeps from one mount to the next, by its magic number (statfs(2)).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Kept {
+    /// Inode numbers and birth times.
+    inodes: bool,
+    /// Both times of change, to the last digit that it shows.
+    times: bool,
+    /// Its own number (`f_fsid`): made from its UUID, and on btrfs from the subvolume too. Elsewhere it follows the device's
+    /// number, which may be another one after a boot.
+    volume: bool,
+}
+
+impl Kept {
+    fn by(magic: u64) -> Self {
+        let (inodes, times, volume) = match magic {
+            // ext2, ext3, ext4; btrfs.
+            0xEF53 | 0x9123_683E => (true, true, true),
+            // XFS; f2fs; tmpfs, which has no next mount.
+            0x5846_5342 | 0xF2F5_2010 | 0x0102_1994 => (true, true, false),
+            // FAT, exFAT and FUSE number files as they meet them, and cut times off when they write them.
+            0x4D44 | 0x2011_BAB0 | 0x6573_5546 => (false, false, false),
+            // Nothing is known against its inode numbers.
+            _ => (true, false, false),
+        };
+        Self { inodes, times, volume }
+    }
+}
+
+/// The caller, or root, who could do anything in any case.
+fn is_trusted(owner: u32) -> bool {
+    owner == 0 || owner == rustix::process::geteuid().as_raw()
+}
+
+/// A regular file with one name; its own if it is to be written to; and for a writer, even if it only reads it, not another
+/// user's and not writable by others.
+fn check(file: &File, to_write: bool, writer: bool) -> io::Result<()> {
     let metadata = file.metadata()?;
     let reason = if !metadata.is_file() {
         "it is not a regular file"
     } else if metadata.nlink() > 1 {
         "it is a hard link: the same file has another name"
-    } else if writer && metadata.uid() != rustix::process::geteuid().as_raw() {
+    } else if (to_write && metadata.uid() != rustix::process::geteuid().as_raw())
+        || (writer && !is_trusted(metadata.uid()))
+    {
         "it belongs to another user"
+    } else if writer && metadata.mode() & WRITABLE_BY_OTHERS != 0 {
+        OTHERS_MAY_WRITE
     } else {
         return Ok(());
     };
@@ -145,12 +206,19 @@ impl StorageFile for File {
         Self::set_len(self, length)
     }
 
-    /// fdatasync(2), and then a write of nothing, which changes nothing but may fail (write(2)). It must not: a file system
-    /// that gives up while it syncs (ext4 whose journal is aborted, or that is shut down) can say that the sync worked
-    /// though its transaction was dropped. It gives up before it drops anything, and refuses every write from then on.
+    /// fdatasync(2), and then a write and a read of nothing, which change nothing but may fail (write(2), read(2)). They must
+    /// not: a file system that gives up while it syncs can say that the sync worked though it dropped what it should have
+    /// written. It gives up before it drops anything. From then on ext4 (its journal is aborted, or it is shut down) refuses
+    /// every write; XFS takes a write of nothing, but refuses every read.
     fn sync_data(&self) -> io::Result<()> {
         Self::sync_data(self)?;
-        FileExt::write_at(self, &[], 0).map(drop)
+        FileExt::write_at(self, &[], 0)?;
+        FileExt::read_at(self, &mut [], 0).map(drop)
+    }
+
+    fn sync_all(&self) -> io::Result<()> {
+        Self::sync_all(self)?;
+        FileExt::read_at(self, &mut [], 0).map(drop)
     }
 
     fn lock(&self) -> io::Result<()> {
@@ -188,6 +256,18 @@ impl StorageFile for File {
             Err(_) => Ok(FileId { inode: self.metadata()?.ino(), born_ns: 0 }),
         }
     }
+
+    fn identity(&self) -> io::Result<Identity> {
+        let kept = Kept::by(rustix::fs::fstatfs(self)?.f_type as u64);
+        let metadata = self.metadata()?;
+        let time = |seconds: i64, ns: i64| seconds.saturating_mul(1_000_000_000).saturating_add(ns);
+        Ok(Identity {
+            file: kept.inodes.then(|| StorageFile::id(self)).transpose()?,
+            volume: kept.volume.then(|| rustix::fs::fstatvfs(self).map(|found| found.f_fsid)).transpose()?,
+            changed_ns: kept.times.then(|| time(metadata.ctime(), metadata.ctime_nsec())),
+            modified_ns: kept.times.then(|| time(metadata.mtime(), metadata.mtime_nsec())),
+        })
+    }
 }
 
 #[cfg(test)]
@@ -201,16 +281,17 @@ mod tests {
         assert!(FileExt::write_at(&unsyncable, &[], 0).is_ok());
         let file: Box<dyn StorageFile> = Box::new(unsyncable.try_clone().unwrap());
         assert!(file.sync_data().is_err());
-        assert!(Disk { directory: unsyncable.into() }.sync_names().is_err());
+        assert!(Disk { directory: unsyncable.into(), writer: true }.sync_names().is_err());
         assert!(sync_parent(Path::new("/proc/journal")).is_err());
     }
 
     #[test]
-    fn a_sync_counts_only_where_a_write_is_still_taken() {
+    fn a_sync_counts_only_where_a_write_and_a_read_are_still_taken() {
         let path = tempfile::NamedTempFile::new().unwrap();
-        let refused = File::open(&path).unwrap();
-        assert!(refused.sync_data().is_ok(), "the system itself sees nothing wrong");
-        let file: Box<dyn StorageFile> = Box::new(refused);
-        assert!(file.sync_data().is_err());
+        for refused in [File::open(&path).unwrap(), File::options().write(true).open(&path).unwrap()] {
+            assert!(refused.sync_data().is_ok(), "the system itself sees nothing wrong");
+            let file: Box<dyn StorageFile> = Box::new(refused);
+            assert!(file.sync_data().is_err());
+        }
     }
 }

@@ -50,6 +50,25 @@ impl FileId {
             self.inode == other.inode
         }
     }
+
+    /// Whether they were taken from two files, for all that is known.
+    pub fn is_certainly_another_than(&self, other: &Self) -> bool {
+        self.born_ns != 0 && other.born_ns != 0 && self.born_ns != other.born_ns
+    }
+}
+
+/// What tells a file from its copy, and from itself after something else has written it: as far as the file system keeps it
+/// from one mount to the next.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Identity {
+    /// None where inodes are numbered anew at each mount.
+    pub file: Option<FileId>,
+    /// Names the file system, and where there are snapshots, the snapshot.
+    pub volume: Option<u64>,
+    /// When anything about the file changed last, its mode or its names too (ctime), in nanoseconds since the epoch.
+    pub changed_ns: Option<i64>,
+    /// When its bytes changed last (mtime). A write sets both.
+    pub modified_ns: Option<i64>,
 }
 
 /// One directory.
@@ -103,15 +122,24 @@ pub(crate) trait StorageFile: Send + Sync {
     fn set_len(&self, length: u64) -> io::Result<()>;
     /// Makes content and length durable (fdatasync).
     fn sync_data(&self) -> io::Result<()>;
+    /// Makes all else durable too, like the time of the last change (fsync).
+    fn sync_all(&self) -> io::Result<()>;
     /// Waits for the exclusive lock.
     fn lock(&self) -> io::Result<()>;
     /// Takes the exclusive lock if it is free.
     fn try_lock(&self) -> io::Result<bool>;
     /// Gives the lock back.
     fn unlock(&self) -> io::Result<()>;
-    /// Which file this is.
+    /// Which file this is, in this mount.
     fn id(&self) -> io::Result<FileId>;
+    /// Which file this is, in whatever mount.
+    fn identity(&self) -> io::Result<Identity>;
 }
+
+/// Why a writer does not use a file, or a directory, that more than its owner can write to. Whoever can write to a journal decides
+/// what its writers run as an alert.
+pub(crate) const OTHERS_MAY_WRITE: &str = "others than its owner may write to it";
+pub(crate) const OTHERS_MAY_WRITE_HERE: &str = "others than its owner may write to the directory";
 
 /// Inside an [`io::Error`]: a file that must not be used. The text says why.
 #[derive(Debug, thiserror::Error)]

@@ -4,7 +4,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use super::{FileId, Open, Storage, StorageFile, UnsafeFile, Uptime};
+use super::{FileId, Identity, Open, Storage, StorageFile, UnsafeFile, Uptime};
 use crate::error::{Error, Result};
 
 /// A directory.
@@ -142,6 +142,14 @@ impl File {
     /// Takes the exclusive lock for as long as the file is open; false if somebody else has it.
     pub fn try_lock_for_good(&self) -> Result<bool> {
         self.file.try_lock().map_err(|error| self.error("lock", error))
+    }
+
+    pub fn sync_all(&self) -> Result<()> {
+        self.file.sync_all().map_err(|error| self.error("sync", error))
+    }
+
+    pub fn identity(&self) -> Result<Identity> {
+        self.file.identity().map_err(|error| self.error("look at", error))
     }
 
     pub fn id(&self) -> Result<FileId> {

@@ -187,7 +187,9 @@ fn the_journal_is_where_the_option_says_then_the_environment_then_the_home() {
     assert!(named.join("journal.json").exists() && !sandbox.journal().exists());
     append(&[]).run().exits(0);
     assert!(sandbox.journal().join("journal.json").exists());
-    append(&[]).without_env("EDGESYNC_JOURNAL").run().exits(0);
+    // An empty variable counts as unset, as it does in the XDG rules; an option with no name in it is a mistake.
+    append(&[]).env("EDGESYNC_JOURNAL", "").run().exits(0);
+    append(&["-j", ""]).run().exits(2).says("--journal");
     assert!(sandbox.path("home/state/edgesync/journal/journal.json").exists());
     append(&[]).without_env("EDGESYNC_JOURNAL").without_env("XDG_STATE_HOME").run().exits(0);
     assert!(sandbox.path("home/.local/state/edgesync/journal/journal.json").exists());

@@ -2,6 +2,7 @@
 
 use std::sync::Mutex;
 use std::sync::mpsc::channel;
+use std::time::Duration;
 
 use edgesync::{Buffer, BufferOptions, Error, UploadBatch, UploadResult};
 use serde::{Deserialize, Serialize};
@@ -57,6 +58,25 @@ fn the_command_line_appends_to_a_program_s_journal_and_delivers_from_it() {
     let stats = buffer.stats().unwrap().journal;
     assert_eq!((stats.delivered, stats.pending), (4, 0), "the program sees it");
     assert_eq!(buffer.connectivity_restored().wait().unwrap().delivered, 0, "nothing is sent twice");
+}
+
+#[test]
+fn what_append_writes_is_delivered_by_a_program_that_is_online_and_idle() {
+    let sandbox = Sandbox::new();
+    let (sent, batches) = channel();
+    let upload = async move |batch: UploadBatch<Reading>| {
+        sent.send(batch.items).unwrap();
+        UploadResult::Delivered
+    };
+    let options = BufferOptions::with_persistence(sandbox.journal());
+    let buffer = Buffer::with_upload(options, upload).unwrap();
+    buffer.connectivity_restored().wait().unwrap();
+    for celsius in [7.5, 8.5] {
+        sandbox.append([format!("{{\"celsius\":{celsius}}}")]);
+        assert_eq!(batches.recv_timeout(Duration::from_secs(60)).unwrap(), [Reading { celsius }]);
+    }
+    buffer.close().wait().unwrap();
+    sandbox.stats().shows([("written", 2), ("delivered", 2), ("pending", 0)]);
 }
 
 #[test]

@@ -3,12 +3,15 @@
 //!
 //! Needs root. `EDGESYNC_TEST_CUTS` says how often each (10 times).
 
+use std::collections::HashMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::thread;
 use std::time::Duration;
+
+use rustix::process::Signal;
 
 use crate::harness::{Receiver, Sandbox, demand, demand_root, lines, random, records, tally, until};
 
@@ -21,7 +24,7 @@ fn cuts() -> usize {
 static ONE_AT_A_TIME: Mutex<()> = Mutex::new(());
 
 /// A file system of its own, in a file.
-struct Volume {
+pub struct Volume {
     image: PathBuf,
     place: PathBuf,
     mounted: bool,
@@ -29,10 +32,11 @@ struct Volume {
 }
 
 impl Volume {
-    fn new(sandbox: &Sandbox, kind: &str) -> Self {
+    pub fn new(sandbox: &Sandbox, kind: &str) -> Self {
         demand_root("mounting a file system");
         demand("xfs_io", "xfsprogs");
-        demand(&format!("mkfs.{kind}"), if kind == "xfs" { "xfsprogs" } else { "e2fsprogs" });
+        let packages = HashMap::from([("xfs", "xfsprogs"), ("ext4", "e2fsprogs"), ("btrfs", "btrfs-progs")]);
+        demand(&format!("mkfs.{kind}"), packages[kind]);
         let turn = ONE_AT_A_TIME.lock().unwrap_or_else(PoisonError::into_inner);
         let (image, place) = (sandbox.path("image"), sandbox.path("volume"));
         let file = fs::File::create(&image).unwrap();
@@ -45,7 +49,7 @@ impl Volume {
         volume
     }
 
-    fn mount(&mut self) {
+    pub fn mount(&mut self) {
         run(Command::new("mount").args(["-o", "loop"]).arg(&self.image).arg(&self.place));
         self.mounted = true;
     }
@@ -55,12 +59,12 @@ impl Volume {
         run(Command::new("xfs_io").args(["-F", "-x", "-c", "shutdown"]).arg(&self.place));
     }
 
-    fn unmount(&mut self) {
+    pub fn unmount(&mut self) {
         run(Command::new("umount").arg(&self.place));
         self.mounted = false;
     }
 
-    fn journal(&self) -> PathBuf {
+    pub fn journal(&self) -> PathBuf {
         self.place.join("cam.journal")
     }
 }
@@ -75,7 +79,7 @@ impl Drop for Volume {
 }
 
 #[track_caller]
-fn run(command: &mut Command) {
+pub fn run(command: &mut Command) {
     let output = command.output().unwrap_or_else(|error| panic!("{command:?}: {error}"));
     assert!(output.status.success(), "{command:?}: {}", String::from_utf8_lossy(&output.stderr));
 }
@@ -169,6 +173,35 @@ fn deliver_under_a_cut(
         thread::sleep(Duration::from_millis(20));
         (receiver.request_count() == seen && seen >= before).then_some(())
     });
+}
+
+/// The file system gives up between a rename and the sync of its directory: whoever asked for that sync is not told that it
+/// worked, since the name is not on the disk.
+fn no_name_is_called_durable_that_is_not(kind: &str) {
+    let sandbox = Sandbox::new();
+    let mut volume = Volume::new(&sandbox, kind);
+    let journal = volume.journal();
+    let (mut init, program) = sandbox.stopped_after("renameat", &["init", "-j", &journal.to_string_lossy()]);
+    volume.cut_off();
+    rustix::process::kill_process(program, Signal::CONT).unwrap();
+    init.close_stdin();
+    let output = init.wait();
+    volume.unmount();
+    volume.mount();
+    if !journal.join("journal.json").exists() {
+        output.exits(1).says("sync");
+    }
+    volume.unmount();
+}
+
+#[test]
+fn on_ext4_no_name_is_called_durable_when_the_file_system_gives_up() {
+    no_name_is_called_durable_that_is_not("ext4");
+}
+
+#[test]
+fn on_xfs_no_name_is_called_durable_when_the_file_system_gives_up() {
+    no_name_is_called_durable_that_is_not("xfs");
 }
 
 #[test]

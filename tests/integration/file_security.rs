@@ -179,8 +179,9 @@ fn another_users_journal_or_file_is_refused_and_left_as_it_is() {
         run(&sandbox, words).exits_with_one_of(&[2, 6]).says("another user");
         assert!(snapshot(&sandbox.journal()) == before, "{words:?}");
     }
-    chown(sandbox.journal(), Some(0), Some(0)).unwrap();
     for file in FILES {
+        let sandbox = journal();
+        let before = snapshot(&sandbox.journal());
         let path = sandbox.journal().join(file);
         chown(&path, Some(65_534), Some(65_534)).unwrap();
         // A writer that does not need the file goes on; whoever would write to it does not.
@@ -194,7 +195,66 @@ fn another_users_journal_or_file_is_refused_and_left_as_it_is() {
             output.exits(6).says(file).says("another user");
         }
         assert!(snapshot(&sandbox.journal()) == before, "{file}");
-        chown(&path, Some(0), Some(0)).unwrap();
+    }
+}
+
+/// What decides where entries go and what is run as an alert is not taken from whoever else may write it; a look is free.
+#[test]
+fn a_journal_that_others_may_write_to_is_refused_by_writers_and_shown_to_those_who_look() {
+    for (name, mode) in [("", 0o770), ("", 0o702), ("journal.json", 0o620), ("journal.json", 0o606)] {
+        let sandbox = journal();
+        let path = sandbox.journal().join(name);
+        fs::set_permissions(&path, fs::Permissions::from_mode(mode)).unwrap();
+        let before = snapshot(&sandbox.journal());
+        for words in [
+            &["append"][..],
+            &["replay", "--exec", "cat"],
+            &["compact"],
+            &["init", "--max-entries", "3"],
+            &["verify", "--repair"],
+        ] {
+            run(&sandbox, words).exits(6).says("others than its owner").says("chmod go-w");
+            assert!(snapshot(&sandbox.journal()) == before, "{mode:o} {name}: {words:?}");
+        }
+        for words in [&["stats"][..], &["cat"], &["verify"]] {
+            run(&sandbox, words).exits(0);
+        }
+    }
+}
+
+#[test]
+fn a_config_of_another_user_is_refused_by_writers_and_shown_to_those_who_look() {
+    demand_root("giving a file to another user");
+    let sandbox = journal();
+    chown(sandbox.journal().join("journal.json"), Some(65_534), Some(65_534)).unwrap();
+    for words in
+        [&["append"][..], &["replay", "--exec", "cat"], &["compact"], &["init", "--max-entries", "3"]]
+    {
+        run(&sandbox, words).exits(6).says("journal.json").says("another user");
+    }
+    for words in [&["stats"][..], &["cat"], &["verify"]] {
+        run(&sandbox, words).exits(0);
+    }
+}
+
+/// An alert command comes with the journal of whoever made it: a copy must not bring it along.
+#[test]
+fn a_copied_or_renewed_journal_drops_its_alert_command_and_says_so() {
+    for renew in [r#"cp -r "$J" "$J.copy"; rm -r "$J"; mv "$J.copy" "$J""#, "\"$EDGESYNC\" init --new-id >&2"]
+    {
+        let sandbox = Sandbox::new();
+        let witness = sandbox.path("witness");
+        let alert = format!("touch {}; # \u{202e}", witness.display());
+        let limits = ["--max-entries", "1", "--dead-letter-threshold", "1", "--alert-exec", &alert];
+        sandbox.edgesync(["init"]).args(limits).run().exits(0);
+        let script = format!("{renew}; seq 9 | \"$EDGESYNC\" append");
+        let output = sandbox.shell(&script).env("J", sandbox.journal()).run();
+        output.exits(0).says("alert command").says("dropped").says("touch ").does_not_say("\u{202e}");
+        sandbox.stats().shows([("evicted", 8)]);
+        let config = fs::read_to_string(sandbox.journal().join("journal.json")).unwrap();
+        assert!(!config.contains("alert_exec"), "{config}");
+        assert!(!witness.exists(), "a foreign command ran");
+        sandbox.edgesync(["init", "--alert-exec", "true"]).run().exits(0).prints("true");
     }
 }
 

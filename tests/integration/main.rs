@@ -38,4 +38,5 @@ mod recovery;
 mod replay;
 mod replay_outcomes;
 mod replay_requests;
+mod restore;
 mod tools;

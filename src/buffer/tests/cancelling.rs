@@ -52,8 +52,8 @@ fn an_upload_that_is_broken_off_comes_again_as_it_was() {
     write(&buffer, 3..=4);
     buffer.connectivity_lost();
     ends.recv_timeout(PATIENCE).unwrap();
-    let end = restored.wait().unwrap().end;
-    assert!(matches!(end, RunEnd::Later { .. } | RunEnd::Stopped), "{end:?}");
+    let report = restored.wait().unwrap();
+    assert_eq!((report.remaining, report.end), (2, RunEnd::Stopped), "two were pending when the run began");
     assert_eq!(pending(&buffer), [1, 2, 3, 4]);
     drop(buffer.connectivity_restored());
     assert_eq!(batches.recv_timeout(PATIENCE).unwrap(), first, "the same boundaries, items and key");
@@ -69,7 +69,8 @@ fn closing_does_not_wait_for_an_upload_that_never_ends() {
     batches.recv_timeout(PATIENCE).unwrap();
     buffer.close().wait().unwrap();
     ends.recv_timeout(PATIENCE).unwrap();
-    assert!(restored.wait().is_ok());
+    let report = restored.wait().unwrap();
+    assert_eq!((report.remaining, report.end), (2, RunEnd::Stopped));
     assert!(matches!(buffer.write(event(3)).unwrap_err().error(), Error::Closed));
     assert!(matches!(buffer.connectivity_restored().wait(), Err(Error::Closed)));
     assert_eq!(pending(&buffer), [1, 2], "what waits can still be read");

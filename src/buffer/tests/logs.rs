@@ -1,14 +1,15 @@
 //! What is logged, and how loudly.
 
 use std::fmt::Write as _;
-use std::sync::{Arc, Mutex};
+use std::sync::mpsc::channel;
+use std::sync::{Arc, Mutex, OnceLock};
 
 use tracing::field::{Field, Visit};
 use tracing::span::{Attributes, Id, Record};
 use tracing::{Event, Level, Metadata, Subscriber};
 
-use super::support::*;
-use crate::{BufferOptions, UploadResult};
+use super::support::{self, *};
+use crate::{Buffer, BufferOptions, RunEnd, UploadBatch, UploadResult};
 
 /// Keeps every event, with the thread that it came from.
 #[derive(Clone, Default)]
@@ -46,11 +47,45 @@ impl Subscriber for Log {
     fn exit(&self, _: &Id) {}
 }
 
+/// For all threads of this process: other tests' events are among them.
+fn log() -> Log {
+    static LOG: OnceLock<Log> = OnceLock::new();
+    LOG.get_or_init(|| {
+        let log = Log::default();
+        tracing::subscriber::set_global_default(log.clone()).unwrap();
+        log
+    })
+    .clone()
+}
+
+#[test]
+fn what_the_program_stops_is_not_logged_as_a_failure() {
+    let log = log();
+    for close in [false, true] {
+        let (came, comes) = channel();
+        let upload = async move |_: UploadBatch<support::Event>| {
+            came.send(()).unwrap();
+            std::future::pending::<UploadResult>().await
+        };
+        let buffer = Buffer::with_upload(BufferOptions::default(), upload).unwrap();
+        write(&buffer, 1..=3);
+        let run = buffer.connectivity_restored();
+        comes.recv_timeout(PATIENCE).unwrap();
+        if close {
+            buffer.close().wait().unwrap()
+        } else {
+            buffer.connectivity_lost()
+        }
+        assert_eq!(run.wait().unwrap().end, RunEnd::Stopped);
+    }
+    let log = log.0.lock().unwrap();
+    let stopped = |line: &str| line.contains("broken off");
+    assert!(!log.iter().any(|(level, line)| *level <= Level::WARN && stopped(line)));
+}
+
 #[test]
 fn what_happens_is_logged_at_its_level() {
-    let log = Log::default();
-    // For all threads of this process: other tests' events are among them.
-    tracing::subscriber::set_global_default(log.clone()).unwrap();
+    let log = log();
     let options = BufferOptions::default().max_capacity(2).dead_letter_threshold(1);
     let endpoint = Endpoint::new(|_| UploadResult::later("the mast is down"));
     let buffer = endpoint.buffer(options);

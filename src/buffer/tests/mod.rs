@@ -5,5 +5,8 @@ mod cancelling;
 mod failing_disk;
 mod logs;
 mod offers;
+mod others;
 mod scenarios;
+mod stopping;
 mod support;
+mod values;

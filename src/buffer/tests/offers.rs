@@ -80,7 +80,7 @@ fn an_item_that_is_no_json_comes_back() {
 #[test]
 fn the_options_have_the_ancestors_defaults() {
     for options in [BufferOptions::default(), BufferOptions::with_persistence("x")] {
-        assert_eq!((options.max_capacity, options.batch_size), (100_000, 500));
+        assert_eq!((options.max_capacity, options.batch_size), (None, 500));
         assert_eq!(options.dead_letter_threshold, 1_000);
     }
     assert!(BufferOptions::default().persist_path.is_none());
@@ -90,11 +90,32 @@ fn the_options_have_the_ancestors_defaults() {
 }
 
 #[test]
+fn a_capacity_that_nobody_has_asked_for_is_for_a_new_journal_only() {
+    let place = Place::new();
+    let limit = |path: &std::path::Path| Journal::open(path).unwrap().config().limits.max_entries;
+    drop(Endpoint::accepting().buffer(place.options()));
+    assert_eq!(limit(&place.path()), Some(100_000));
+    for most in [Some(1_000_000), None] {
+        let place = Place::new();
+        Journal::open_or_create(&place.path(), &Settings { max_entries: most, ..Settings::default() })
+            .unwrap();
+        drop(Endpoint::accepting().buffer(place.options()));
+        assert_eq!(limit(&place.path()), most, "it is others' journal too");
+        drop(Endpoint::accepting().buffer(place.options().max_capacity(7)));
+        assert_eq!(limit(&place.path()), Some(7));
+    }
+}
+
+#[test]
 fn options_that_cannot_work_are_refused() {
     for options in [BufferOptions::default().max_capacity(0), BufferOptions::default().batch_size(0)] {
         let opened = Buffer::<Event>::with_upload(options, async |_| UploadResult::Delivered);
         assert!(matches!(opened, Err(Error::Invalid(_))));
     }
+    let unnamed =
+        Buffer::<Event>::with_upload(BufferOptions::with_persistence(""), async |_| UploadResult::Delivered);
+    let error = unnamed.unwrap_err();
+    assert!(matches!(error, Error::EmptyPath) && error.to_string().contains("empty"), "{error}");
     let nowhere = BufferOptions::with_persistence("/nonexistent/journal");
     let opened = Buffer::<Event>::with_upload(nowhere, async |_| UploadResult::Delivered);
     assert!(matches!(opened, Err(Error::MissingParent { .. })));

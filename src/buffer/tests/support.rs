@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::buffer::upload::{CurrentStop, UploadSink};
 use crate::storage::memory::Memory;
-use crate::storage::{FileId, Open, Storage, StorageFile, Store};
+use crate::storage::{FileId, Identity, Open, Storage, StorageFile, Store};
 use crate::{Buffer, BufferOptions, Journal, ReplayReport, Settings, UploadBatch, UploadResult};
 
 /// Long enough for anything that is going to happen.
@@ -152,6 +152,7 @@ pub struct Faults {
     pub fail_syncs: AtomicBool,
     pub syncs: AtomicU64,
     pub writes: AtomicU64,
+    pub lists: AtomicU64,
 }
 
 impl Faulty {
@@ -190,6 +191,7 @@ impl Storage for Faulty {
     }
 
     fn list(&self) -> io::Result<Vec<String>> {
+        self.faults.lists.fetch_add(1, Ordering::SeqCst);
         self.memory.list()
     }
 
@@ -237,6 +239,14 @@ impl StorageFile for FaultyFile {
 
     fn set_len(&self, length: u64) -> io::Result<()> {
         self.file.set_len(length)
+    }
+
+    fn sync_all(&self) -> io::Result<()> {
+        self.sync_data()
+    }
+
+    fn identity(&self) -> io::Result<Identity> {
+        self.file.identity()
     }
 
     fn sync_data(&self) -> io::Result<()> {

@@ -4,6 +4,7 @@
 //! flight that an evicting appender has passed. It becomes what the answer makes of it.
 
 use serde::{Deserialize, Serialize};
+use uuid::Uuid;
 
 use crate::record::Seq;
 use crate::sink::BodyFormat;
@@ -39,6 +40,9 @@ pub(crate) struct CursorState {
     /// Wear: what moving the cursor has cost so far.
     pub syncs: u64,
     pub bytes_written: u64,
+    /// The id under which a batch was accepted last; kept where the journal has been renewed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub introduced: Option<Uuid>,
 }
 
 impl CursorState {
@@ -56,6 +60,7 @@ impl CursorState {
             skipped: 0,
             syncs: 0,
             bytes_written: 0,
+            introduced: None,
         }
     }
 

@@ -15,6 +15,7 @@ use crate::sink::BodyFormat;
 
 fn batch(body: &[u8]) -> Batch {
     Batch {
+        former: None,
         journal: Uuid::nil(),
         first: Seq::new(501).unwrap(),
         last: Seq::new(503).unwrap(),

@@ -13,6 +13,8 @@ const JOURNAL: HeaderName = HeaderName::from_static("edgesync-journal");
 const FIRST_SEQ: HeaderName = HeaderName::from_static("edgesync-first-seq");
 const LAST_SEQ: HeaderName = HeaderName::from_static("edgesync-last-seq");
 const PREV_SEQ: HeaderName = HeaderName::from_static("edgesync-prev-seq");
+const FORMER_JOURNAL: HeaderName = HeaderName::from_static("edgesync-former-journal");
+const FORMER_LAST_SEQ: HeaderName = HeaderName::from_static("edgesync-former-last-seq");
 
 /// What all requests have in common.
 #[derive(Debug)]
@@ -40,6 +42,10 @@ impl RequestBuilder {
         headers.insert(FIRST_SEQ, batch.first.get().into());
         headers.insert(LAST_SEQ, batch.last.get().into());
         headers.insert(PREV_SEQ, batch.previous.map_or(0, |seq| seq.get()).into());
+        if let Some(former) = &batch.former {
+            headers.insert(FORMER_JOURNAL, value(&former.id.to_string()));
+            headers.insert(FORMER_LAST_SEQ, former.last.map_or(0, |seq| seq.get()).into());
+        }
         request
     }
 }
@@ -62,6 +68,7 @@ mod tests {
             first: Seq::new(501).unwrap(),
             last: Seq::new(1000).unwrap(),
             previous: Seq::new(500),
+            former: None,
             format: BodyFormat::Ndjson,
             body: b"{}\n".to_vec(),
         }
@@ -91,6 +98,15 @@ mod tests {
                 ("idempotency-key", "\"01923f6c-8e4b-7d10-9a55-0c1d2e3f4a5b:501-1000\""),
             ]
         );
+    }
+
+    #[test]
+    fn a_batch_of_a_renewed_journal_names_the_former_one() {
+        let former = crate::sink::FormerJournal { id: Uuid::from_u128(7), last: Seq::new(60) };
+        let batch = Batch { former: Some(former), ..batch() };
+        let headers = builder().build(&batch).into_parts().0.headers;
+        assert_eq!(headers["edgesync-former-journal"], "00000000-0000-0000-0000-000000000007");
+        assert_eq!(headers["edgesync-former-last-seq"], "60");
     }
 
     #[test]

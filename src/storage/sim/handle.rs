@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use super::faults::Effect;
 use super::{Call, DEADLOCK, Sim};
-use crate::storage::{FileId, StorageFile};
+use crate::storage::{FileId, Identity, StorageFile};
 
 pub(super) struct Handle {
     sim: Sim,
@@ -82,6 +82,19 @@ impl StorageFile for Handle {
         })
     }
 
+    fn sync_all(&self) -> io::Result<()> {
+        self.sim.call(Call::Sync, |world, effect| match effect {
+            Effect::Whole => {
+                world.sync_all(self.inode);
+                Ok(())
+            }
+            Effect::Half(failure) => {
+                world.lose_unsynced(self.inode);
+                Err(failure.into())
+            }
+        })
+    }
+
     fn lock(&self) -> io::Result<()> {
         let mut state = self.sim.state();
         state.effect_of(Call::Lock)?;
@@ -113,5 +126,9 @@ impl StorageFile for Handle {
 
     fn id(&self) -> io::Result<FileId> {
         self.sim.call(Call::Look, |world, _| Ok(world.file_id(self.inode)))
+    }
+
+    fn identity(&self) -> io::Result<Identity> {
+        self.sim.call(Call::Look, |world, _| Ok(world.identity(self.inode)))
     }
 }

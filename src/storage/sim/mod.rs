@@ -21,7 +21,7 @@ use std::time::Duration;
 use self::faults::Effect;
 pub(crate) use self::faults::{Call, Fault, Plan};
 use self::handle::Handle;
-pub(crate) use self::world::{Fate, Pending, World};
+pub(crate) use self::world::{Fate, Pending, Restore, World};
 use super::{Open, Storage, StorageFile, Uptime};
 
 /// Longer than any lock is held in a test: whoever waits so long waits for ever.

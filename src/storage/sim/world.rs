@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::io;
 use std::sync::Arc;
 
-use crate::storage::FileId;
+use crate::storage::{FileId, Identity};
 
 /// An operation that no sync has covered.
 #[derive(Debug, Clone)]
@@ -13,6 +13,7 @@ pub(crate) enum Pending {
         inode: u64,
         offset: usize,
         bytes: Arc<[u8]>,
+        times: Times,
     },
     /// What is left of a write whose sync failed: its length.
     Extend {
@@ -22,10 +23,17 @@ pub(crate) enum Pending {
     SetLen {
         inode: u64,
         length: usize,
+        times: Times,
     },
     Link {
         name: String,
         inode: u64,
+    },
+    /// The time of a file's last change, without a change of its bytes: that of a rename. Only a sync of all that there is
+    /// to the file makes it durable by itself.
+    Change {
+        inode: u64,
+        times: Times,
     },
     Rename {
         from: String,
@@ -49,10 +57,32 @@ pub(crate) enum Fate {
     Hole(usize, usize),
 }
 
+/// When a file was changed (ctime), and when its bytes were (mtime).
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash)]
+pub(crate) struct Times {
+    changed: u64,
+    modified: u64,
+}
+
 #[derive(Debug, Clone, Default)]
 struct Inode {
     live: Arc<Vec<u8>>,
     durable: Arc<Vec<u8>>,
+    times: Times,
+    durable_times: Times,
+}
+
+/// How a backup comes back.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Restore {
+    /// Each file is written over, and gets the time that it had: `cp -a`.
+    InPlace,
+    /// The same without the times: `cp -r`.
+    InPlaceUntimed,
+    /// Each file that has another time than its backup is replaced by a new one: `rsync -a`.
+    Replaced,
+    /// All files are new ones: a copy somewhere else.
+    Copied,
 }
 
 /// A directory.
@@ -63,6 +93,8 @@ pub(crate) struct World {
     durable_names: BTreeMap<String, u64>,
     pending: Vec<Pending>,
     last_inode: u64,
+    /// Grows with every change.
+    clock: u64,
     boot: u64,
     /// Milliseconds since the boot, and those that the machine was up for altogether.
     uptime_ms: u64,
@@ -75,7 +107,7 @@ impl Pending {
             Self::Write { inode, .. } | Self::Extend { inode, .. } | Self::SetLen { inode, .. } => {
                 *inode == file
             }
-            Self::Link { .. } | Self::Rename { .. } | Self::Unlink { .. } => false,
+            Self::Change { .. } | Self::Link { .. } | Self::Rename { .. } | Self::Unlink { .. } => false,
         }
     }
 
@@ -127,10 +159,39 @@ impl World {
         FileId { inode, born_ns: inode as i64 }
     }
 
+    pub fn identity(&self, inode: u64) -> Identity {
+        let times = self.times(inode);
+        Identity {
+            file: Some(self.file_id(inode)),
+            volume: Some(1),
+            changed_ns: Some(times.changed as i64),
+            modified_ns: Some(times.modified as i64),
+        }
+    }
+
+    pub fn times(&self, inode: u64) -> Times {
+        self.inodes.get(&inode).map(|inode| inode.times).unwrap_or_default()
+    }
+
+    fn tick(&mut self) -> u64 {
+        self.clock += 1;
+        self.clock
+    }
+
+    /// The bytes of a file have changed now.
+    fn touch(&mut self, inode: u64) -> Times {
+        let now = self.tick();
+        let times = Times { changed: now, modified: now };
+        self.inodes.entry(inode).or_default().times = times;
+        times
+    }
+
     pub fn create(&mut self, name: &str) -> u64 {
         self.last_inode += 1;
         let inode = self.last_inode;
         self.inodes.insert(inode, Inode::default());
+        let times = self.touch(inode);
+        self.inodes.entry(inode).or_default().durable_times = times;
         self.names.insert(name.to_owned(), inode);
         self.pending.push(Pending::Link { name: name.to_owned(), inode });
         inode
@@ -140,6 +201,9 @@ impl World {
         let inode = self.names.remove(from).ok_or(io::ErrorKind::NotFound)?;
         self.names.insert(to.to_owned(), inode);
         self.pending.push(Pending::Rename { from: from.to_owned(), to: to.to_owned(), inode });
+        let times = Times { changed: self.tick(), ..self.times(inode) };
+        self.inodes.entry(inode).or_default().times = times;
+        self.pending.push(Pending::Change { inode, times });
         Ok(())
     }
 
@@ -151,12 +215,14 @@ impl World {
 
     pub fn write(&mut self, inode: u64, offset: usize, bytes: &[u8]) {
         overwrite(self.live_mut(inode), offset, bytes);
-        self.pending.push(Pending::Write { inode, offset, bytes: bytes.into() });
+        let times = self.touch(inode);
+        self.pending.push(Pending::Write { inode, offset, bytes: bytes.into(), times });
     }
 
     pub fn set_len(&mut self, inode: u64, length: usize) {
         self.live_mut(inode).resize(length, 0);
-        self.pending.push(Pending::SetLen { inode, length });
+        let times = self.touch(inode);
+        self.pending.push(Pending::SetLen { inode, length, times });
     }
 
     /// Not `durable = live`: bytes that a failed sync has lost stay lost.
@@ -165,6 +231,15 @@ impl World {
         self.pending = others;
         for op in own {
             self.apply(op, Fate::Kept);
+        }
+    }
+
+    /// The same for all that there is to a file.
+    pub fn sync_all(&mut self, file: u64) {
+        self.sync(file);
+        self.pending.retain(|op| !matches!(op, Pending::Change { inode, .. } if *inode == file));
+        if let Some(file) = self.inodes.get_mut(&file) {
+            file.durable_times = file.times;
         }
     }
 
@@ -179,11 +254,40 @@ impl World {
     /// A sync of this file failed.
     pub fn lose_unsynced(&mut self, file: u64) {
         for op in &mut self.pending {
-            if let Pending::Write { inode, offset, bytes } = op
+            if let Pending::Write { inode, offset, bytes, .. } = op
                 && *inode == file
             {
                 *op = Pending::Extend { inode: file, length: *offset + bytes.len() };
             }
+        }
+    }
+
+    /// A person puts back what was there in `backup`, while no process runs, and syncs all of it.
+    pub fn restore(&mut self, backup: &Self, how: Restore) {
+        let mut names = BTreeMap::new();
+        for (name, old) in &backup.names {
+            let (bytes, modified) = (Arc::clone(&backup.inodes[old].live), backup.times(*old).modified);
+            let there = self.inode(name).filter(|_| how != Restore::Copied);
+            let unchanged = there.is_some_and(|inode| self.times(inode).modified == modified);
+            let inode = match there {
+                Some(inode) if how != Restore::Replaced || unchanged => inode,
+                _ => self.create(name),
+            };
+            names.insert(name.clone(), inode);
+            if how == Restore::Replaced && unchanged {
+                continue;
+            }
+            let now = self.tick();
+            let keeps_times = matches!(how, Restore::InPlace | Restore::Replaced);
+            let times = Times { changed: now, modified: if keeps_times { modified } else { now } };
+            let file = Inode { live: Arc::clone(&bytes), durable: bytes, times, durable_times: times };
+            self.inodes.insert(inode, file);
+        }
+        self.pending.clear();
+        (self.names, self.durable_names) = (names.clone(), names);
+        for file in self.inodes.values_mut() {
+            file.durable = Arc::clone(&file.live);
+            file.durable_times = file.times;
         }
     }
 
@@ -213,6 +317,7 @@ impl World {
         after.inodes.retain(|inode, _| named.values().any(|used| used == inode));
         for inode in after.inodes.values_mut() {
             inode.live = Arc::clone(&inode.durable);
+            inode.times = inode.durable_times;
         }
         after
     }
@@ -220,8 +325,9 @@ impl World {
     fn apply(&mut self, op: Pending, fate: Fate) {
         match op {
             _ if fate == Fate::Lost => {}
-            Pending::Write { inode, offset, bytes } => {
+            Pending::Write { inode, offset, bytes, times } => {
                 let Some(file) = self.inodes.get_mut(&inode) else { return };
+                file.durable_times = times;
                 let file = Arc::make_mut(&mut file.durable);
                 match fate {
                     Fate::Torn(count) => overwrite(file, offset, &bytes[..count.min(bytes.len())]),
@@ -242,8 +348,16 @@ impl World {
                     Arc::make_mut(&mut file.durable).resize(length, 0);
                 }
             }
-            Pending::SetLen { inode, length } => {
+            Pending::Change { inode, times } => {
+                if let Some(file) = self.inodes.get_mut(&inode)
+                    && file.durable_times.changed < times.changed
+                {
+                    file.durable_times = times;
+                }
+            }
+            Pending::SetLen { inode, length, times } => {
                 if let Some(file) = self.inodes.get_mut(&inode) {
+                    file.durable_times = times;
                     Arc::make_mut(&mut file.durable).resize(length, 0);
                 }
             }

@@ -7,7 +7,9 @@ use std::path::PathBuf;
 use std::process::{Command, Stdio};
 use std::sync::Once;
 
-use super::{Invocation, Sandbox};
+use rustix::process::Pid;
+
+use super::{Invocation, Live, Sandbox, until};
 
 /// What happens to the system calls of one name.
 #[derive(Debug, Clone, Copy)]
@@ -62,6 +64,23 @@ impl Sandbox {
         let strace = if within { strace.arg_path("-P", &self.journal()) } else { strace };
         let trace = format!("trace={call}");
         strace.args(["-e", &trace, "-e", &fault.option(call), env!("CARGO_BIN_EXE_edgesync")]).args(words)
+    }
+
+    /// The program, stopped as it returns from its first call of this name; and its process, to be continued.
+    #[track_caller]
+    pub fn stopped_after(&self, call: &str, words: &[&str]) -> (Live, Pid) {
+        demand("strace", "strace");
+        let trace = format!("trace={call}");
+        let inject = format!("inject={call}:signal=SIGSTOP:when=1");
+        let strace = self.program("strace").args(["-f"]).arg_path("-o", &self.trace());
+        let strace = strace.args(["-e", &trace, "-e", &inject, env!("CARGO_BIN_EXE_edgesync")]).args(words);
+        let live = strace.spawn();
+        let stopped = until("the program to stop", || {
+            let log = fs::read_to_string(self.trace()).unwrap_or_default();
+            let line = log.lines().find(|line| line.contains("stopped by SIGSTOP"))?;
+            line.split_whitespace().next()?.parse().ok().and_then(Pid::from_raw)
+        });
+        (live, stopped)
     }
 
     fn trace(&self) -> PathBuf {

@@ -23,6 +23,7 @@ const IMPATIENT: Duration = Duration::from_millis(300);
 
 fn batch(body: &[u8]) -> Batch {
     Batch {
+        former: None,
         journal: Uuid::nil(),
         first: Seq::new(501).unwrap(),
         last: Seq::new(502).unwrap(),

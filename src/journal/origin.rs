@@ -1,0 +1,225 @@
+//! Whether a journal's files are those that its writers have left, or came here in another way: a copy, a restored backup, a
+//! snapshot. If they did, the journal is *renewed*: it gets an id of its own before anything is written to it.
+//!
+//! | file | holds | so it shows |
+//! | --- | --- | --- |
+//! | `journal.json` | which file it is itself, and in which volume (`home`) | a copy; another volume or snapshot |
+//! | the tail mark | which file `journal.json` was, when it was last changed, and which file the mark itself was in | that something else has written it in place since |
+//! | `append.lock` | by its two times, that of the last change and that of the last write | that something has set its times, as restores do |
+//!
+//! All of this is evidence that an original cannot show, whatever crash it has gone through: nothing in the mark is put down
+//! before it is durable, and what a mark says of another `journal.json` than the present one does not count. That something
+//! is missing proves nothing.
+
+use uuid::Uuid;
+
+use super::config::{Config, Home};
+use super::cursor::CursorFile;
+use super::layout;
+use super::tail::Tail;
+use super::tail_mark::{ConfigSeen, TailMark};
+use crate::error::{Error, Result};
+use crate::record::Seq;
+use crate::storage::{File, Identity, Open, Store};
+
+/// What happened to a journal that was not where its writers had left it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Renewal {
+    /// The id that it had.
+    pub former_id: Uuid,
+    /// The alert command that it came with, and that it has no longer.
+    pub alert_exec: Option<String>,
+}
+
+impl Renewal {
+    pub fn of(config: &Config) -> Self {
+        Self { former_id: config.id, alert_exec: config.limits.alert_exec.clone() }
+    }
+}
+
+/// All that speaks for or against.
+struct Evidence {
+    home: Option<Home>,
+    config: Identity,
+    mark: Option<TailMark>,
+    lock: Identity,
+}
+
+impl Evidence {
+    fn collect(home: Option<Home>, config: Identity, lock: &File) -> Result<Self> {
+        Ok(Self { home, config, mark: TailMark::read_from_anywhere(lock)?, lock: lock.identity()? })
+    }
+
+    fn is_of_a_copy(&self) -> bool {
+        self.home.is_some_and(|home| !home.is_where(&self.config))
+            || self.has_set_times()
+            || self.mark.as_ref().is_some_and(|mark| {
+                mark.config.is_some_and(|seen| seen.was_written_since(&self.config))
+                    || self.lock.file.is_some_and(|file| file.is_certainly_another_than(&mark.home))
+            })
+    }
+
+    /// A write changes both times at once; whoever puts a file back sets one of them.
+    fn has_set_times(&self) -> bool {
+        matches!((self.lock.changed_ns, self.lock.modified_ns), (Some(changed), Some(modified)) if changed != modified)
+    }
+}
+
+/// Whether the journal seems to be a copy. Without the lock this is a guess: [`settle`] decides.
+pub(crate) fn is_suspect(store: &Store) -> Result<bool> {
+    let Some((_, home, config)) = Config::load_with_origin(store)? else { return Ok(false) };
+    match store.open_if_there(layout::APPEND_LOCK, Open::Read)? {
+        Some(lock) => Ok(Evidence::collect(home, config, &lock)?.is_of_a_copy()),
+        None => Ok(home.is_some_and(|home| !home.is_where(&config))),
+    }
+}
+
+/// Loads `journal.json`, and renews the journal first if it is a copy. Under the append lock.
+///
+/// Cut off after the new `journal.json`, it may be done once more: that gives another id, and keeps the former one.
+pub(crate) fn settle(store: &Store, lock: &File) -> Result<(Config, Option<Renewal>)> {
+    let (config, home, identity) =
+        Config::load_with_origin(store)?.ok_or_else(|| Error::Missing { path: store.path().to_owned() })?;
+    if !Evidence::collect(home, identity, lock)?.is_of_a_copy() {
+        return Ok((config, None));
+    }
+    let next = Tail::find(store, TailMark::read(lock)?, Open::Read)?.next;
+    let renewal = Renewal::of(&config);
+    let renewed = config.renewed(introduced(store)?, before(next));
+    replace(&renewed, store, lock)?;
+    Ok((renewed, Some(renewal)))
+}
+
+/// The same config under a new id, on demand. Of what waits it is not known whether it was written before or after the copy was
+/// made, so only what is below the cursor counts as the former journal's.
+pub(crate) fn renewed_on_demand(store: &Store, config: Config) -> Result<Config> {
+    let cursor = CursorFile::open(store, Open::Read)?.load()?.cursor;
+    Ok(config.renewed(introduced(store)?, before(cursor)))
+}
+
+/// Writes `journal.json` anew, and notes that it was us. Under the append lock.
+pub(crate) fn replace(config: &Config, store: &Store, lock: &File) -> Result<()> {
+    config.store(store)?;
+    // If the mark cannot be written it speaks of an earlier file, or the journal is renewed once more: no harm.
+    let _ = match TailMark::read(lock)? {
+        Some(mark) => {
+            let config = ConfigSeen::now(store, mark.config);
+            TailMark { config, ..mark }.write(lock)
+        }
+        // None, or one that came with a copy.
+        None => lock.set_len(0),
+    };
+    Ok(())
+}
+
+/// The id under which a batch was accepted last, where that is known.
+fn introduced(store: &Store) -> Result<Option<Uuid>> {
+    Ok(CursorFile::open(store, Open::Read)?.load()?.introduced)
+}
+
+fn before(seq: Seq) -> Option<Seq> {
+    Seq::new(seq.get() - 1)
+}
+
+impl ConfigSeen {
+    /// `journal.json` as it is now; none if that cannot be said, or not durably. `last` is what was noted before.
+    pub fn now(store: &Store, last: Option<Self>) -> Option<Self> {
+        let file = store.open(layout::CONFIG, Open::Read).ok()?;
+        let Identity { file: id, changed_ns, .. } = file.identity().ok()?;
+        let seen = Self { file: id.filter(|id| id.born_ns != 0)?, changed_ns: changed_ns? };
+        if last != Some(seen) {
+            // The change must not be older after a power cut than the mark says.
+            file.sync_all().ok()?;
+        }
+        Some(seen)
+    }
+
+    /// Whether it still is the same file, but something has changed it. Without times of birth an inode may have been given
+    /// to another file meanwhile.
+    fn was_written_since(&self, now: &Identity) -> bool {
+        now.file == Some(self.file) && now.changed_ns.is_some_and(|changed| changed != self.changed_ns)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::journal::test_support::seq;
+    use crate::storage::FileId;
+
+    const BORN: FileId = FileId { inode: 7, born_ns: 70 };
+    const UNBORN: FileId = FileId { inode: 7, born_ns: 0 };
+
+    fn identity(file: Option<FileId>, changed_ns: Option<i64>) -> Identity {
+        Identity { file, volume: Some(1), changed_ns, modified_ns: changed_ns }
+    }
+
+    fn original(file: FileId) -> Evidence {
+        let config = identity(Some(file), Some(100));
+        let lock_file = FileId { inode: file.inode + 1, ..file };
+        let mark = TailMark {
+            home: lock_file,
+            config: Some(ConfigSeen { file, changed_ns: 100 }),
+            ..TailMark::for_test(seq(1), lock_file)
+        };
+        let lock = identity(Some(lock_file), Some(200));
+        Evidence { home: Some(Home { file: Some(file), volume: Some(1) }), config, mark: Some(mark), lock }
+    }
+
+    #[test]
+    fn an_original_is_one_whatever_is_missing() {
+        for file in [BORN, UNBORN] {
+            assert!(!original(file).is_of_a_copy());
+            assert!(!Evidence { home: None, ..original(file) }.is_of_a_copy());
+            assert!(!Evidence { mark: None, ..original(file) }.is_of_a_copy());
+            let mut old = original(file);
+            old.mark.as_mut().unwrap().config = None;
+            assert!(!old.is_of_a_copy(), "a mark of an earlier version");
+            // The mark is not synced: it may know an earlier file, or none.
+            old.mark.as_mut().unwrap().config =
+                Some(ConfigSeen { file: FileId { born_ns: 60, ..BORN }, changed_ns: 90 });
+            assert!(!old.is_of_a_copy(), "a mark that speaks of an earlier journal.json");
+        }
+        let mut reused = original(UNBORN);
+        reused.config.changed_ns = Some(101);
+        assert!(!ConfigSeen { file: BORN, changed_ns: 100 }.was_written_since(&reused.config));
+    }
+
+    #[test]
+    fn what_a_copy_shows_is_enough_each_by_itself() {
+        let another = FileId { inode: 9, born_ns: 90 };
+        let mut moved = original(BORN);
+        moved.config.file = Some(another);
+        let mut snapshot = original(BORN);
+        snapshot.config.volume = Some(2);
+        let mut in_place = original(BORN);
+        in_place.config.changed_ns = Some(101);
+        let mut lock_replaced = original(BORN);
+        lock_replaced.lock.file = Some(another);
+        let mut times_set = original(BORN);
+        times_set.lock.modified_ns = Some(1);
+        let mut elsewhere = original(BORN);
+        elsewhere.config.file = None;
+        let mut from_elsewhere = original(BORN);
+        from_elsewhere.home = Some(Home { file: None, volume: None });
+        for (what, evidence) in [
+            ("another file", moved),
+            ("another volume", snapshot),
+            ("written in place", in_place),
+            ("another lock file", lock_replaced),
+            ("times set", times_set),
+            ("a file system that numbers its files anew", elsewhere),
+            ("from a file system that numbers its files anew", from_elsewhere),
+        ] {
+            assert!(evidence.is_of_a_copy(), "{what}");
+        }
+    }
+
+    #[test]
+    fn a_file_system_that_numbers_its_files_anew_at_each_mount_renews_nothing() {
+        let unknown = Identity { file: None, volume: None, changed_ns: None, modified_ns: None };
+        let mark = TailMark { home: UNBORN, config: None, ..TailMark::for_test(seq(1), UNBORN) };
+        let home = Some(Home { file: None, volume: None });
+        assert!(!Evidence { home, config: unknown, mark: Some(mark), lock: unknown }.is_of_a_copy());
+    }
+}
