@@ -3,7 +3,7 @@ module completions {
   # Keeps JSON lines safe in a local journal, and delivers them in order when the network is back
   export extern edgesync [
     --journal(-j): directory  # The journal's directory [default: $XDG_STATE_HOME/edgesync/journal]
-    --quiet(-q)               # Print no remarks and no progress; only an error that ends the run
+    --quiet(-q)               # Print nothing where the next run may succeed by itself, and one line where a person has to act
     --verbose(-v)             # Say how it went, even if nobody is watching
     --help(-h)                # Print help (see more with '--help')
     --version(-V)             # Print version
@@ -27,7 +27,7 @@ module completions {
     --dead-letter-threshold: string # Raise an alert each time so many more entries were evicted or dead-lettered; a new journal has 1000; 0 for never
     --alert-exec: string      # What an alert runs, with the stats as JSON on its standard input; '' for nothing
     --journal(-j): directory  # The journal's directory [default: $XDG_STATE_HOME/edgesync/journal]
-    --quiet(-q)               # Print no remarks and no progress; only an error that ends the run
+    --quiet(-q)               # Print nothing where the next run may succeed by itself, and one line where a person has to act
     --verbose(-v)             # Say how it went, even if nobody is watching
     --help(-h)                # Print help (see more with '--help')
   ]
@@ -38,6 +38,10 @@ module completions {
 
   def "nu-complete edgesync replay on_refused" [] {
     [ "dead-letter" "stop" ]
+  }
+
+  def "nu-complete edgesync replay require_ack" [] {
+    [ "auto" "always" "never" ]
   }
 
   # Delivers what is pending, in order, to a URL or a command
@@ -52,12 +56,14 @@ module completions {
     --backoff-max: string     # Never wait longer than this between retries
     --timeout: string         # Give one request, or one run of the command, this long
     --on-refused: string@"nu-complete edgesync replay on_refused" # What to do with an entry that is refused for good
+    --refusals-max: string    # Take it that the receiver refuses everything when it has refused this many entries in a row; 0: never
+    --require-ack: string@"nu-complete edgesync replay require_ack" # Whether a success counts for which the receiver does not send Edgesync-Acked-Seq
     --header: string          # Send this header field, written 'Name: value'; may be repeated
     --header-file: path       # Send the header fields of this file: one 'Name: value' a line, # begins a comment
     --token-file: path        # Send the bearer token of this file [or of the environment: EDGESYNC_TOKEN]
     --ca-cert: path           # Trust the certificate authorities of this PEM file, and no others
     --journal(-j): directory  # The journal's directory [default: $XDG_STATE_HOME/edgesync/journal]
-    --quiet(-q)               # Print no remarks and no progress; only an error that ends the run
+    --quiet(-q)               # Print nothing where the next run may succeed by itself, and one line where a person has to act
     --verbose(-v)             # Say how it went, even if nobody is watching
     --help(-h)                # Print help (see more with '--help')
   ]
@@ -70,7 +76,7 @@ module completions {
   export extern "edgesync stats" [
     --format: string@"nu-complete edgesync stats format" # How to print
     --journal(-j): directory  # The journal's directory [default: $XDG_STATE_HOME/edgesync/journal]
-    --quiet(-q)               # Print no remarks and no progress; only an error that ends the run
+    --quiet(-q)               # Print nothing where the next run may succeed by itself, and one line where a person has to act
     --verbose(-v)             # Say how it went, even if nobody is watching
     --help(-h)                # Print help (see more with '--help')
   ]
@@ -84,7 +90,7 @@ module completions {
     --records                 # Print whole records: seq, time, payload and checksum
     --follow(-f)              # At the end wait for more, until interrupted
     --journal(-j): directory  # The journal's directory [default: $XDG_STATE_HOME/edgesync/journal]
-    --quiet(-q)               # Print no remarks and no progress; only an error that ends the run
+    --quiet(-q)               # Print nothing where the next run may succeed by itself, and one line where a person has to act
     --verbose(-v)             # Say how it went, even if nobody is watching
     --help(-h)                # Print help (see more with '--help')
   ]
@@ -92,7 +98,7 @@ module completions {
   # Shows the entries that the sink refused for good
   export extern "edgesync dead" [
     --journal(-j): directory  # The journal's directory [default: $XDG_STATE_HOME/edgesync/journal]
-    --quiet(-q)               # Print no remarks and no progress; only an error that ends the run
+    --quiet(-q)               # Print nothing where the next run may succeed by itself, and one line where a person has to act
     --verbose(-v)             # Say how it went, even if nobody is watching
     --help(-h)                # Print help (see more with '--help')
   ]
@@ -105,6 +111,15 @@ module completions {
   export extern "edgesync dead list" [
     --format: string@"nu-complete edgesync dead list format" # How to print
     --journal(-j): directory  # The journal's directory [default: $XDG_STATE_HOME/edgesync/journal]
+    --quiet(-q)               # Print nothing where the next run may succeed by itself, and one line where a person has to act
+    --verbose(-v)             # Say how it went, even if nobody is watching
+    --help(-h)                # Print help (see more with '--help')
+  ]
+
+  # Gives up entries that wait: moves the cursor past them, on the record
+  export extern "edgesync skip" [
+    --through: string         # Skip every entry up to and including this seq
+    --journal(-j): directory  # The journal's directory [default: $XDG_STATE_HOME/edgesync/journal]
     --quiet(-q)               # Print no remarks and no progress; only an error that ends the run
     --verbose(-v)             # Say how it went, even if nobody is watching
     --help(-h)                # Print help (see more with '--help')
@@ -114,7 +129,7 @@ module completions {
   export extern "edgesync compact" [
     --dry-run                 # Say what would be given back, and change nothing
     --journal(-j): directory  # The journal's directory [default: $XDG_STATE_HOME/edgesync/journal]
-    --quiet(-q)               # Print no remarks and no progress; only an error that ends the run
+    --quiet(-q)               # Print nothing where the next run may succeed by itself, and one line where a person has to act
     --verbose(-v)             # Say how it went, even if nobody is watching
     --help(-h)                # Print help (see more with '--help')
   ]
@@ -123,7 +138,7 @@ module completions {
   export extern "edgesync verify" [
     --repair                  # Make a damaged journal usable again, and say what was done
     --journal(-j): directory  # The journal's directory [default: $XDG_STATE_HOME/edgesync/journal]
-    --quiet(-q)               # Print no remarks and no progress; only an error that ends the run
+    --quiet(-q)               # Print nothing where the next run may succeed by itself, and one line where a person has to act
     --verbose(-v)             # Say how it went, even if nobody is watching
     --help(-h)                # Print help (see more with '--help')
   ]
@@ -143,7 +158,7 @@ module completions {
     --dead-letter-threshold: string # Raise an alert each time so many more entries were evicted or dead-lettered; a new journal has 1000; 0 for never
     --alert-exec: string      # What an alert runs, with the stats as JSON on its standard input; '' for nothing
     --journal(-j): directory  # The journal's directory [default: $XDG_STATE_HOME/edgesync/journal]
-    --quiet(-q)               # Print no remarks and no progress; only an error that ends the run
+    --quiet(-q)               # Print nothing where the next run may succeed by itself, and one line where a person has to act
     --verbose(-v)             # Say how it went, even if nobody is watching
     --help(-h)                # Print help (see more with '--help')
   ]
@@ -152,7 +167,7 @@ module completions {
   export extern "edgesync man" [
     --dir: directory          # Write all pages into this directory instead
     --journal(-j): directory  # The journal's directory [default: $XDG_STATE_HOME/edgesync/journal]
-    --quiet(-q)               # Print no remarks and no progress; only an error that ends the run
+    --quiet(-q)               # Print nothing where the next run may succeed by itself, and one line where a person has to act
     --verbose(-v)             # Say how it went, even if nobody is watching
     --help(-h)                # Print help (see more with '--help')
     ...page: string           # A command, like replay or dead list; without it the page of edgesync itself
@@ -166,7 +181,7 @@ module completions {
   export extern "edgesync completions" [
     --dir: directory          # Write the scripts for all shells into this directory instead
     --journal(-j): directory  # The journal's directory [default: $XDG_STATE_HOME/edgesync/journal]
-    --quiet(-q)               # Print no remarks and no progress; only an error that ends the run
+    --quiet(-q)               # Print nothing where the next run may succeed by itself, and one line where a person has to act
     --verbose(-v)             # Say how it went, even if nobody is watching
     --help(-h)                # Print help (see more with '--help')
     shell?: string@"nu-complete edgesync completions shell" # The shell

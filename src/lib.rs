@@ -43,7 +43,9 @@
 //! The formats, and what a crash leaves behind: `docs/design.md`.
 
 mod buffer;
+mod environment;
 mod error;
+mod exec_lock;
 #[cfg(test)]
 mod exploration;
 #[cfg(all(test, not(fuzzing)))]
@@ -53,6 +55,7 @@ mod fuzzing;
 pub mod fuzzing;
 mod ingest;
 mod journal;
+mod printable;
 mod record;
 mod replay;
 mod sink;
@@ -64,13 +67,15 @@ pub use buffer::{
     UploadResult, WriteError,
 };
 pub use error::{Error, Result};
+pub use exec_lock::ExecLock;
 pub use ingest::{IngestOptions, IngestReport, MAX_LINE_MAX, NotTaken, Notice, SyncPolicy, ingest};
 pub use journal::{
     Compaction, Config, Damage, DeadLetter, DeadLetters, Evicted, Finding, Item, Journal, Limit, Limits,
-    Overflow, Reader, Settings, Stats, Verification,
+    Overflow, Reader, Settings, Skipped, Stats, Verification,
 };
+pub use printable::printable;
 pub use record::{Record, Seq, Timestamp};
-pub use replay::{OnRefused, Progress, ReplayOptions, ReplayReport, Replayer, RunEnd};
+pub use replay::{OnRefused, Progress, ReplayOptions, ReplayReport, Replayer, RequireAck, RunEnd};
 pub use sink::{Batch, BodyFormat, ExecOptions, ExecSink, FormerJournal, Outcome, Sink, UnknownBodyFormat};
 #[cfg(feature = "http")]
 pub use sink::{HttpOptions, HttpSetupError, HttpSink};

@@ -206,11 +206,14 @@ impl Link {
             Ok(report) => match &report.end {
                 RunEnd::Drained => {}
                 RunEnd::Stopped => state.dirty = true,
-                RunEnd::Later { reason } => {
+                RunEnd::Later { reason } | RunEnd::Suspicious { reason } => {
                     tracing::warn!(reason, remaining = report.remaining, "the upload failed");
                     self.go_offline(&mut state, job.epoch);
                 }
-                RunEnd::WrongSetup { reason } | RunEnd::Refused { reason } => {
+                RunEnd::WrongSetup { reason }
+                | RunEnd::Refused { reason }
+                | RunEnd::RefusesAll { reason, .. }
+                | RunEnd::Unacknowledged { reason } => {
                     tracing::error!(reason, remaining = report.remaining, "delivery stopped");
                     self.go_offline(&mut state, job.epoch);
                 }

@@ -20,6 +20,7 @@ use super::init::InitArgs;
 use super::man::ManArgs;
 use super::replay::ReplayArgs;
 use super::report::{Usage, Voice};
+use super::skip::SkipArgs;
 use super::stats::StatsArgs;
 use super::verify::VerifyArgs;
 
@@ -45,7 +46,10 @@ pub struct GlobalArgs {
     #[arg(short, long, value_name = "DIR", env = "EDGESYNC_JOURNAL", value_hint = ValueHint::DirPath)]
     #[arg(global = true, help_heading = "Global options")]
     pub journal: Option<PathBuf>,
-    /// Print no remarks and no progress; only an error that ends the run
+    /// Print nothing where the next run may succeed by itself, and one line where a person has to act
+    ///
+    /// Made for cron: no connection, 429, 5xx and another process delivering are silent; wrong set-up, refused entries, rejected lines,
+    /// damage and a full journal are not. The exit code is the same.
     #[arg(short, long, env = "EDGESYNC_QUIET", value_parser = FalseyValueParser::new())]
     #[arg(global = true, help_heading = "Global options")]
     pub quiet: bool,
@@ -68,6 +72,7 @@ pub enum Command {
     Stats(StatsArgs),
     Cat(CatArgs),
     Dead(DeadArgs),
+    Skip(SkipArgs),
     Compact(CompactArgs),
     Verify(VerifyArgs),
     Init(InitArgs),

@@ -94,7 +94,7 @@ impl Printer {
                 Some(Item::Damaged(damage)) if damage.first.get() > self.last => break,
                 Some(Item::Damaged(damage)) => {
                     self.damaged = true;
-                    self.voice.problem(damage);
+                    self.voice.act(damage);
                 }
                 Some(_) => {}
                 None => {

@@ -23,7 +23,7 @@ pub fn run(args: &CompactArgs, global: &GlobalArgs, voice: Voice) -> anyhow::Res
     let path = JournalPath::of(global)?;
     if args.dry_run {
         let would = Journal::open_read_only(path.as_path())?.compact(true)?;
-        output::print(format!("would give back {}\n", describe(&would)))?;
+        output::show([format!("would give back {}", describe(&would))])?;
     } else {
         signals::outlive_file_limit()?;
         let done = journal_path::open(&path, voice)?.compact(false)?;

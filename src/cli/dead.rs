@@ -7,6 +7,8 @@ use super::args::GlobalArgs;
 use super::exit_code::ExitCode;
 use super::journal_path::JournalPath;
 use super::output::Output;
+use super::report::Voice;
+use super::values;
 
 /// Shows the entries that the sink refused for good
 #[derive(Debug, clap::Args)]
@@ -37,45 +39,36 @@ enum Format {
     Json,
 }
 
-pub fn run(args: &DeadArgs, global: &GlobalArgs) -> anyhow::Result<ExitCode> {
+pub fn run(args: &DeadArgs, global: &GlobalArgs, voice: Voice) -> anyhow::Result<ExitCode> {
     let DeadCommand::List(list) = &args.command;
     let path = JournalPath::of(global)?;
     let journal = Journal::open_read_only(path.as_path())?;
     let mut output = Output::open()?;
-    let letters = journal.dead_letters()?;
-    for letter in letters {
+    let mut letters = journal.dead_letters()?;
+    for letter in letters.by_ref() {
         let (letter, line) = letter?;
         match list.format {
             Format::Json => output.line(line.trim_ascii_end())?,
-            Format::Text => output.write(describe(&letter))?,
+            Format::Text => {
+                for line in describe(&letter) {
+                    output.show(&line)?;
+                }
+            }
         }
     }
     output.flush()?;
+    if letters.dropped() > 0 {
+        let dropped = values::counted(letters.dropped(), "older dead letter");
+        let were = if letters.dropped() == 1 { "was" } else { "were" };
+        voice.problem(format_args!("{dropped} {were} dropped for space"));
+    }
     Ok(ExitCode::Done)
 }
 
-fn describe(letter: &DeadLetter) -> String {
+fn describe(letter: &DeadLetter) -> [String; 2] {
     let DeadLetter { seq, data, refused_at, status, reason, .. } = letter;
-    let (reason, payload) = (printable(reason), printable(data.get()));
-    format!("seq {seq}  refused {refused_at}  status {status}  {reason}\n    {payload}\n")
-}
-
-/// A receiver's answer must not be able to move a terminal's cursor about.
-fn printable(text: &str) -> String {
-    text.trim().chars().map(|c| if c.is_control() { '\u{fffd}' } else { c }).collect()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn what_a_receiver_answered_cannot_control_the_terminal() {
-        let stored = r#"{"seq":1,"at":"2026-11-22T18:10:00.123456Z","data":{"a":1},"#.to_owned()
-            + r#""refused_at":"2026-11-22T18:11:00.123456Z","status":422,"reason":"no\u001b[2Jgood\n"}"#;
-        let letter: DeadLetter = serde_json::from_str(&stored).unwrap();
-        let shown = describe(&letter);
-        assert!(!shown.contains('\x1b') && shown.contains("seq 1") && shown.contains("422"), "{shown}");
-        assert_eq!(shown.lines().count(), 2, "{shown}");
-    }
+    [
+        format!("seq {seq}  refused {refused_at}  status {status}  {}", reason.trim()),
+        format!("    {}", data.get().trim()),
+    ]
 }

@@ -32,14 +32,13 @@ pub fn run(args: &InitArgs, global: &GlobalArgs, voice: Voice) -> anyhow::Result
     let journal = journal_path::open_or_create(&path, &settings, voice)?;
     if !voice.quiet {
         let config = journal.config();
-        output::print(format!(
-            "journal  {}\nid       {}\ncreated  {}\nlimits   {}\nsegments {}\n",
-            journal.path().display(),
-            config.id,
-            config.created,
-            limits::describe(config),
-            values::human_size(config.segment_bytes),
-        ))?;
+        output::show([
+            format!("journal  {}", journal.path().display()),
+            format!("id       {}", config.id),
+            format!("created  {}", config.created),
+            format!("limits   {}", limits::describe(config)),
+            format!("segments {}", values::human_size(config.segment_bytes)),
+        ])?;
     }
     Ok(ExitCode::Done)
 }

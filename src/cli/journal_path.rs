@@ -3,14 +3,18 @@
 use std::ffi::OsString;
 use std::os::unix::fs::DirBuilderExt as _;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use anyhow::Context as _;
 
-use edgesync::{Journal, Settings};
+use edgesync::{Journal, Settings, Stop};
 
 use super::args::GlobalArgs;
 use super::limits;
 use super::report::{Usage, Voice};
+
+/// So long a run that is done waits for its alert command.
+const ALERT_WAIT: Duration = Duration::from_secs(10);
 
 /// The journal's directory, as named or by default.
 pub struct JournalPath {
@@ -52,7 +56,7 @@ impl JournalPath {
 /// Opens the journal for writing, or makes it.
 pub fn open_or_create(path: &JournalPath, settings: &Settings, voice: Voice) -> anyhow::Result<Journal> {
     let journal = Journal::open_or_create(path.as_path(), settings)?;
-    tell_if_renewed(&journal, voice);
+    prepare(&journal, voice);
     Ok(journal)
 }
 
@@ -74,8 +78,18 @@ pub fn open_or_widen(path: &JournalPath, settings: &Settings, voice: Voice) -> a
 /// Opens the journal for writing.
 pub fn open(path: &JournalPath, voice: Voice) -> anyhow::Result<Journal> {
     let journal = Journal::open(path.as_path())?;
-    tell_if_renewed(&journal, voice);
+    prepare(&journal, voice);
     Ok(journal)
+}
+
+/// Before the program ends: its alert command gets a while to do the same.
+pub fn finish_alerts(journal: &Journal, stop: &Stop) {
+    journal.finish_alerts(stop, ALERT_WAIT);
+}
+
+fn prepare(journal: &Journal, voice: Voice) {
+    tell_if_renewed(journal, voice);
+    journal.on_alert_failure(move |failure| voice.act(failure));
 }
 
 fn tell_if_renewed(journal: &Journal, voice: Voice) {

@@ -29,6 +29,9 @@ pub struct LimitArgs {
     #[arg(long, value_name = "COUNT", env = "EDGESYNC_DEAD_LETTER_THRESHOLD", value_parser = values::count)]
     dead_letter_threshold: Option<u64>,
     /// What an alert runs, with the stats as JSON on its standard input; '' for nothing
+    ///
+    /// The JSON also names the journal, its id and its limits; EDGESYNC_JOURNAL in its environment is the journal. One runs at a time.
+    /// A run that is done waits for it up to 10 seconds, then ends it.
     #[arg(long, value_name = "COMMAND", env = "EDGESYNC_ALERT_EXEC")]
     alert_exec: Option<String>,
 }

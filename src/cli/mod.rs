@@ -17,6 +17,7 @@ mod output;
 mod replay;
 mod report;
 mod signals;
+mod skip;
 mod stats;
 mod stats_format;
 mod values;
@@ -26,26 +27,31 @@ use std::ffi::OsString;
 
 use self::args::{Cli, Command, Parsed};
 pub use self::exit_code::ExitCode;
+use self::report::Voice;
 
 /// Runs the program and says what it came to.
 pub fn run(args: impl IntoIterator<Item = OsString>) -> ExitCode {
+    let mut voice = Voice { quiet: false, verbose: false };
     let result = match args::parse(args) {
-        Ok(Parsed::Run(cli)) => dispatch(*cli),
+        Ok(Parsed::Run(cli)) => {
+            voice = cli.global.voice();
+            dispatch(*cli, voice)
+        }
         Ok(Parsed::Show(text)) => output::print(text).map(|()| ExitCode::Done).map_err(Into::into),
         Err(usage) => Err(usage.into()),
     };
-    result.unwrap_or_else(|error| report::fatal(&error))
+    result.unwrap_or_else(|error| report::fatal(&error, voice))
 }
 
-fn dispatch(cli: Cli) -> anyhow::Result<ExitCode> {
+fn dispatch(cli: Cli, voice: Voice) -> anyhow::Result<ExitCode> {
     let Cli { global, command } = cli;
-    let voice = global.voice();
     match command {
         Command::Append(args) => append::run(args, &global, voice),
         Command::Replay(args) => replay::run(args, &global, voice),
         Command::Stats(args) => stats::run(&args, &global),
         Command::Cat(args) => cat::run(args, &global, voice),
-        Command::Dead(args) => dead::run(&args, &global),
+        Command::Dead(args) => dead::run(&args, &global, voice),
+        Command::Skip(args) => skip::run(&args, &global, voice),
         Command::Compact(args) => compact::run(&args, &global, voice),
         Command::Verify(args) => verify::run(&args, &global, voice),
         Command::Init(args) => init::run(&args, &global, voice),

@@ -1,11 +1,12 @@
-//! What people read on stderr. Everything the program writes there, but for the progress bar, passes through here.
+//! What people read on stderr. Everything the program writes there, but for the progress bar, passes through here, and is made
+//! printable here.
 //!
 //! A stderr that is closed, full or a broken pipe never disturbs a run: the exit code tells the rest.
 
 use std::fmt::Display;
 use std::io::{self, IsTerminal as _, Write as _};
 
-use edgesync::Error;
+use edgesync::{Error, printable};
 
 use super::exit_code::ExitCode;
 use super::output::StdoutError;
@@ -35,7 +36,8 @@ enum Style {
     Remark,
 }
 
-/// How much to say.
+/// How much to say. With `-q`, which is made for cron: nothing where the next run may succeed by itself, one line where a person
+/// has to act.
 #[derive(Debug, Clone, Copy)]
 pub struct Voice {
     pub quiet: bool,
@@ -43,6 +45,11 @@ pub struct Voice {
 }
 
 impl Voice {
+    /// A person has to act, or it will not get better: said also with `-q`, and so in one line a run.
+    pub fn act(self, text: impl Display) {
+        write(Style::Problem, text, None);
+    }
+
     /// Something went wrong that does not end the run.
     pub fn problem(self, text: impl Display) {
         if !self.quiet {
@@ -64,14 +71,18 @@ impl Voice {
 }
 
 /// Says why the run ended, and gives the code for it.
-pub fn fatal(error: &anyhow::Error) -> ExitCode {
+pub fn fatal(error: &anyhow::Error, voice: Voice) -> ExitCode {
     if let Some(stdout) = error.downcast_ref::<StdoutError>()
         && stdout.reader_went_away()
     {
         return ExitCode::Done;
     }
-    write(Style::Problem, one_line(error), hint_of(error).as_deref());
-    code_of(error)
+    let code = code_of(error);
+    // The other process is at it: there is nothing to do but to come again.
+    if !(voice.quiet && code == ExitCode::Busy) {
+        write(Style::Problem, one_line(error), hint_of(error).as_deref());
+    }
+    code
 }
 
 fn code_of(error: &anyhow::Error) -> ExitCode {
@@ -112,9 +123,10 @@ fn write(style: Style, text: impl Display, hint: Option<&str>) {
         Style::Remark => "\x1b[1m",
     };
     let (name, dim, plain) = if colour() { (name, "\x1b[36m", "\x1b[0m") } else { ("", "", "") };
-    let mut message = format!("{name}edgesync:{plain} {text}\n");
+    let text = text.to_string();
+    let mut message = format!("{name}edgesync:{plain} {}\n", printable(text.trim_end()));
     if let Some(hint) = hint {
-        message.push_str(&format!("  {dim}hint:{plain} {hint}\n"));
+        message.push_str(&format!("  {dim}hint:{plain} {}\n", printable(hint)));
     }
     // One write, so that two processes do not mix their lines. If nobody can hear it, that is no reason to fail.
     let _ = io::stderr().lock().write_all(message.as_bytes());

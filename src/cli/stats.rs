@@ -32,10 +32,10 @@ pub fn run(args: &StatsArgs, global: &GlobalArgs) -> anyhow::Result<ExitCode> {
     let path = JournalPath::of(global)?;
     let journal = Journal::open_read_only(path.as_path())?;
     let stats = journal.stats()?;
-    output::print(match args.format {
-        Format::Text => stats_format::text(journal.path(), journal.config(), &stats),
-        Format::Json => serde_json::to_string(&stats)? + "\n",
-        Format::Prometheus => stats_format::prometheus(journal.id(), &stats),
-    })?;
+    match args.format {
+        Format::Text => output::show(stats_format::text(journal.path(), journal.config(), &stats)),
+        Format::Json => output::print(serde_json::to_string(&stats)? + "\n"),
+        Format::Prometheus => output::print(stats_format::prometheus(journal.id(), &stats)),
+    }?;
     Ok(ExitCode::Done)
 }

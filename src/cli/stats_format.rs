@@ -5,17 +5,17 @@ use std::path::Path;
 use std::time::Duration;
 
 use edgesync::{Config, Stats};
+use jiff::Timestamp;
 use uuid::Uuid;
 
 use super::limits;
 use super::values::{counted, human_duration, human_size};
 
 /// For people. The entries are shown as the sum that promise 4 makes: what was written is all accounted for.
-pub fn text(path: &Path, config: &Config, stats: &Stats) -> String {
-    let mut text = String::new();
+pub fn text(path: &Path, config: &Config, stats: &Stats) -> Vec<String> {
+    let mut lines = Vec::new();
     let mut row = |name: &str, value: String| {
-        // Writing to a String does not fail.
-        let _ = writeln!(text, "{name:<16} {value}");
+        lines.push(format!("{name:<16} {value}").trim_end().to_owned());
     };
     row("journal", path.display().to_string());
     row("id", config.id.to_string());
@@ -31,14 +31,51 @@ pub fn text(path: &Path, config: &Config, stats: &Stats) -> String {
     row("oldest pending", stats.oldest_pending_age_s.map_or("-".into(), age));
     row("sync rate", percent(stats.sync_rate));
     row("eviction rate", percent(stats.eviction_rate));
-    row("rejected lines", stats.rejected_lines.to_string());
+    row("rejected lines", with_dropped(stats.rejected_lines, stats.rejected_lines_dropped));
+    if stats.dead_letters_dropped > 0 {
+        row("dead letters", with_dropped(stats.dead_lettered, stats.dead_letters_dropped));
+    }
     row("cursor", format!("{} (next seq is {})", stats.cursor, stats.next_seq));
     row("disk use", format!("{} in {}", human_size(stats.bytes), counted(stats.segments, "segment")));
     row(
         "disk wear",
         format!("{} written, {}", human_size(stats.bytes_written), counted(stats.syncs, "sync")),
     );
-    text.lines().map(|line| line.trim_end().to_owned() + "\n").collect()
+    row("", String::new());
+    row("last attempt", when(stats.last_attempt.as_deref()));
+    row("last success", when(stats.last_success.as_deref()));
+    row("last error", when(stats.last_error_at.as_deref()));
+    if let Some(error) = &stats.last_error {
+        row("", error.clone());
+    }
+    lines
+}
+
+/// `720 (680 of them dropped for space)`
+fn with_dropped(number: u64, dropped: u64) -> String {
+    match dropped {
+        0 => number.to_string(),
+        _ => format!("{number} ({dropped} of them dropped for space)"),
+    }
+}
+
+/// A time, and how long ago that is by today's clock.
+fn when(time: Option<&str>) -> String {
+    let Some(text) = time else { return "none known".into() };
+    let ago = instant(text).map(|then| Timestamp::now().duration_since(then));
+    match ago.and_then(|ago| Duration::try_from(ago).ok()) {
+        Some(ago) => format!("{text} ({} ago)", human_duration(ago)),
+        None => text.to_owned(),
+    }
+}
+
+fn instant(text: &str) -> Option<Timestamp> {
+    text.parse().ok()
+}
+
+/// Seconds since the epoch; 0 if it never was.
+fn epoch_seconds(time: Option<&str>) -> f64 {
+    time.and_then(instant).map_or(0.0, |time| time.as_duration().as_secs_f64())
 }
 
 fn terms(stats: &Stats) -> [(&'static str, u64); 6] {
@@ -69,7 +106,7 @@ enum Kind {
     Gauge,
 }
 
-const METRICS: [Metric; 17] = {
+const METRICS: [Metric; 22] = {
     use Kind::{Counter, Gauge};
     [
         Metric("written_total", Counter, "Entries written.", |s| s.written as f64),
@@ -100,6 +137,21 @@ const METRICS: [Metric; 17] = {
         Metric("bytes", Gauge, "Disk space in use.", |s| s.bytes as f64),
         Metric("syncs_total", Counter, "Flushes to the disk.", |s| s.syncs as f64),
         Metric("bytes_written_total", Counter, "Bytes written to the disk.", |s| s.bytes_written as f64),
+        Metric("last_attempt_timestamp_seconds", Gauge, "When a run last began; 0 if none did.", |s| {
+            epoch_seconds(s.last_attempt.as_deref())
+        }),
+        Metric("last_success_timestamp_seconds", Gauge, "When a run last succeeded; 0 if none did.", |s| {
+            epoch_seconds(s.last_success.as_deref())
+        }),
+        Metric("dead_letters_dropped_total", Counter, "Dead letters dropped for space.", |s| {
+            s.dead_letters_dropped as f64
+        }),
+        Metric("rejected_lines_dropped_total", Counter, "Rejected lines dropped for space.", |s| {
+            s.rejected_lines_dropped as f64
+        }),
+        Metric("damaged_pieces_dropped_total", Counter, "Pieces of damage dropped for space.", |s| {
+            s.damaged_pieces_dropped as f64
+        }),
     ]
 };
 
@@ -154,7 +206,7 @@ mod tests {
     #[test]
     fn people_see_every_term_and_the_sum() {
         let (_directory, journal, stats) = example();
-        let text = text(journal.path(), journal.config(), &stats);
+        let text = text(journal.path(), journal.config(), &stats).join("\n");
         let column = |name: &str| {
             let line =
                 text.lines().find(|line| line.get(2..).is_some_and(|rest| rest.starts_with(name))).unwrap();
@@ -191,8 +243,9 @@ mod tests {
         let (_directory, _journal, stats) = example();
         let json = serde_json::to_value(stats).unwrap();
         let keys: Vec<&String> = json.as_object().unwrap().keys().collect();
-        assert_eq!(keys.len(), METRICS.len());
-        for key in keys {
+        let texts = ["last_error", "last_error_at"];
+        assert_eq!(keys.len(), METRICS.len() + texts.len());
+        for key in keys.into_iter().filter(|key| !texts.contains(&key.as_str())) {
             let stem = key.strip_suffix("_s").unwrap_or(key);
             assert!(METRICS.iter().any(|Metric(name, ..)| name.starts_with(stem)), "{key}");
         }

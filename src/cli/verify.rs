@@ -32,7 +32,7 @@ pub fn run(args: &VerifyArgs, global: &GlobalArgs, voice: Voice) -> anyhow::Resu
     let mut unwritten = None;
     let result = journal.verify(&mut |finding| {
         if unwritten.is_none() {
-            unwritten = output.line(finding.to_string()).err();
+            unwritten = output.show(&finding.to_string()).err();
         }
     })?;
     unwritten.map_or(Ok(()), Err)?;
@@ -47,7 +47,7 @@ pub fn run(args: &VerifyArgs, global: &GlobalArgs, voice: Voice) -> anyhow::Resu
     if result.damaged_places > 0 {
         let places = values::counted(result.damaged_places, "damaged place");
         let entries = values::counted(result.damaged_entries, "entry");
-        voice.problem(format_args!("{read}; {places}, {entries} lost"));
+        voice.act(format_args!("{read}; {places}, {entries} lost"));
         return Ok(ExitCode::Unsound);
     }
     voice.remark(format_args!("{read}; all sound"));

@@ -26,6 +26,8 @@ pub(super) enum Event {
     Confirmed { first: u64, last: u64 },
     /// A line was kept that is no entry.
     Rejected,
+    /// So many entries were about to be skipped, at most.
+    Skipping(u64),
     /// A run ended well with the cursor there.
     CursorAt(u64),
     /// An entry was damaged on the disk.
@@ -58,6 +60,10 @@ pub(super) struct Facts {
     pub ruined: BTreeSet<u64>,
     /// The journal does not open before it is repaired.
     pub spoilt: bool,
+    /// At some time it was so: what it knew of earlier runs may be gone.
+    pub was_spoilt: bool,
+    /// No more entries than this can count as skipped.
+    pub skipped_max: u64,
     seq_of: HashMap<Bytes, u64>,
     batches: BTreeMap<(u64, u64), Vec<Bytes>>,
     /// The id, once a writer has opened the journal; and all ids that it had.
@@ -87,7 +93,7 @@ impl Facts {
                 self.acked.insert(*seq, Arc::clone(payload));
             }
             Event::WasThere { seq, ran_ms } => {
-                self.there_since.insert(*seq, *ran_ms);
+                self.there_since.entry(*seq).or_insert(*ran_ms);
             }
             Event::Handed { first, payloads } => return self.handed(*first, payloads),
             Event::Rejected => {
@@ -96,6 +102,7 @@ impl Facts {
             }
             Event::Confirmed { first, last } => self.confirmed.extend(*first..=*last),
             Event::CursorAt(seq) => self.cursor = self.cursor.max(*seq),
+            Event::Skipping(count) => self.skipped_max += count,
             Event::Ruined(seq) => {
                 self.ruined.insert(*seq);
             }
@@ -103,6 +110,7 @@ impl Facts {
                 self.spoilt = true;
                 // With journal.json the id may be gone.
                 self.id = None;
+                self.was_spoilt = true;
                 // A cursor that is gone begins anew: everything that is there is delivered again.
                 self.cursor = 0;
                 self.batches.clear();

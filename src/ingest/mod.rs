@@ -119,7 +119,7 @@ pub fn ingest(
         // A line that this journal can never hold is rejected; it must not stop those after it.
         options.max_line = options.max_line.min(journal.payload_bytes_max());
     }
-    run(&mut Appender::open(journal)?, input, tee, &options, stop, notice)
+    run(&mut Appender::open(&journal.heeding(stop))?, input, tee, &options, stop, notice)
 }
 
 fn run<C: Committer>(

@@ -4,7 +4,6 @@
 //! the journal still is as it left it; if not (another writer, a compaction, new limits) it looks again.
 
 use super::ages::Ages;
-use super::alert::Alerts;
 use super::config::{Config, Overflow};
 use super::layout;
 use super::origin;
@@ -49,7 +48,6 @@ pub(crate) struct Appender {
     ages: Option<Ages>,
     /// Entries of this appender's wait for a sync; how many cuts there had been when they were written.
     unsynced: Option<u64>,
-    alerts: Alerts,
     latched: bool,
 }
 
@@ -65,7 +63,6 @@ impl Appender {
             writer: None,
             ages: None,
             unsynced: None,
-            alerts: Alerts::default(),
             latched: false,
         };
         let lock = appender.lock.clone();
@@ -110,7 +107,7 @@ impl Appender {
             Ok(committed)
         });
         if let Some(lost) = self.space.take_lost() {
-            self.alerts.consider(&self.journal, &self.config.limits, lost);
+            self.journal.alerts().consider(&self.journal, &self.config.limits, lost);
         }
         committed
     }

@@ -74,6 +74,11 @@ impl DeadLetters {
         SideLines::open(store, layout::DEAD_LETTER).map(Self)
     }
 
+    /// How many older ones are no longer kept, because these needed their space. Known once the first was read.
+    pub fn dropped(&self) -> u64 {
+        self.0.dropped()
+    }
+
     fn read(&mut self) -> Result<Option<(DeadLetter, Vec<u8>)>> {
         while let Some(line) = self.0.next()? {
             if let Some(letter) = side_file::parse(&line) {

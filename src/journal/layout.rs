@@ -8,6 +8,10 @@ pub(crate) const CONFIG_NEW: &str = "journal.json.new";
 pub(crate) const CURSOR: &str = "cursor";
 pub(crate) const APPEND_LOCK: &str = "append.lock";
 pub(crate) const REPLAY_LOCK: &str = "replay.lock";
+/// Held by the process whose alert command is running.
+pub(crate) const ALERT_LOCK: &str = "alert.lock";
+/// Held by a command that delivers.
+pub(crate) const EXEC_LOCK: &str = "exec.lock";
 pub(crate) const REJECTED: &str = "rejected.jsonl";
 pub(crate) const DEAD_LETTER: &str = "dead-letter.jsonl";
 pub(crate) const DAMAGED: &str = "damaged.jsonl";
@@ -51,7 +55,16 @@ pub(crate) fn parse_segment_name(name: &str) -> Option<Seq> {
 pub(crate) fn is_ours(name: &str) -> bool {
     matches!(
         name,
-        CONFIG | CONFIG_NEW | CURSOR | APPEND_LOCK | REPLAY_LOCK | REJECTED | DEAD_LETTER | DAMAGED
+        CONFIG
+            | CONFIG_NEW
+            | CURSOR
+            | APPEND_LOCK
+            | REPLAY_LOCK
+            | ALERT_LOCK
+            | EXEC_LOCK
+            | REJECTED
+            | DEAD_LETTER
+            | DAMAGED
     ) || is_bad_name(name)
         || [REJECTED, DEAD_LETTER, DAMAGED].iter().any(|side_file| old_name(side_file) == name)
 }

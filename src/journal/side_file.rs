@@ -97,8 +97,14 @@ impl SideFile {
                 .map_err(|error| Error::Invalid(format!("cannot encode a line: {error}")))?;
             lines.push(seal_line(text));
         }
+        let runs = runs_of(&lines, self.end, self.bytes_max);
+        let skipped = runs.len().saturating_sub(2);
+        if skipped > 0 && self.end > 0 {
+            // What stays has no gap in its numbers.
+            self.begin_anew()?;
+        }
         let mut written = 0;
-        for run in runs_that_stay(&lines, self.end, self.bytes_max) {
+        for run in &runs[skipped..] {
             written += self.write(run)?;
         }
         Ok(written)
@@ -139,9 +145,9 @@ impl SideFile {
     }
 }
 
-/// Lines in runs that each fit into one file, of which `end` bytes are taken. Of more than two runs all but the last two would
-/// be dropped again at once: they are not written.
-fn runs_that_stay(lines: &[Vec<u8>], end: u64, bytes_max: u64) -> impl Iterator<Item = &[Vec<u8>]> {
+/// Lines in runs that each fit into one file, of which `end` bytes are taken. (Of more than two runs all but the last two would
+/// be dropped again at once: they are not written.)
+fn runs_of(lines: &[Vec<u8>], end: u64, bytes_max: u64) -> Vec<&[Vec<u8>]> {
     let mut runs = Vec::new();
     let (mut from, mut bytes) = (0, end);
     for (index, line) in lines.iter().enumerate() {
@@ -157,8 +163,7 @@ fn runs_that_stay(lines: &[Vec<u8>], end: u64, bytes_max: u64) -> impl Iterator<
     if from < lines.len() {
         runs.push(&lines[from..]);
     }
-    let skipped = runs.len().saturating_sub(2);
-    runs.into_iter().skip(skipped)
+    runs
 }
 
 fn last_of_old(store: &Store, name: &str) -> Result<Option<Vec<u8>>> {
@@ -180,8 +185,20 @@ pub(crate) fn count(store: &Store, name: &str) -> Result<u64> {
     Ok(last.and_then(|line| parse::<Numbered>(&line)).map_or(0, |line| line.n))
 }
 
+/// How many lines a side file has had that are no longer kept; read-only. Reads the beginning only.
+pub(crate) fn dropped(store: &Store, name: &str) -> Result<u64> {
+    let mut lines = SideLines::open(store, name)?;
+    lines.next()?;
+    Ok(lines.dropped())
+}
+
 /// A side file's valid lines, the old ones first.
-pub(crate) struct SideLines(Vec<Lines>);
+pub(crate) struct SideLines {
+    /// The oldest last.
+    files: Vec<Lines>,
+    /// The number of the first valid line; none until it was read.
+    first: Option<u64>,
+}
 
 impl SideLines {
     pub fn open(store: &Store, name: &str) -> Result<Self> {
@@ -191,18 +208,26 @@ impl SideLines {
             let file = store.open_if_there(name, Open::Read)?;
             files.extend(file.map(|file| Lines::new(file, 0, READ_BYTES as usize)));
         }
-        Ok(Self(files))
+        Ok(Self { files, first: None })
+    }
+
+    /// How many lines were dropped to make room for these; known once one was read.
+    pub fn dropped(&self) -> u64 {
+        self.first.map_or(0, |first| first.saturating_sub(1))
     }
 
     /// The next line with a valid checksum, as it stands.
     pub fn next(&mut self) -> Result<Option<Vec<u8>>> {
-        while let Some(lines) = self.0.last_mut() {
+        while let Some(lines) = self.files.last_mut() {
             while let Some((_, line)) = lines.next()? {
                 if unseal_line(line).is_ok() {
+                    if self.first.is_none() {
+                        self.first = parse::<Numbered>(line).map(|line| line.n);
+                    }
                     return Ok(Some(line.to_vec()));
                 }
             }
-            self.0.pop();
+            self.files.pop();
         }
         Ok(None)
     }
@@ -279,6 +304,7 @@ mod tests {
             kept.push(parse::<Numbered>(&line).unwrap().n);
         }
         assert!(kept.is_sorted() && kept.len() >= 6 && kept.last() == Some(&30), "{kept:?}");
+        assert_eq!(kept.len() as u64 + dropped(&scratch.store, name).unwrap(), 30, "{kept:?}");
     }
 
     /// A side file of two lines, and the file itself.
@@ -339,6 +365,12 @@ mod tests {
                 let size = |name: &str| scratch.store.size(name).unwrap();
                 assert!(size(name) + size(&layout::old_name(name)) <= 2 * share);
                 assert_eq!(count(&scratch.store, name).unwrap(), count_so_far);
+                let mut kept = SideLines::open(&scratch.store, name).unwrap();
+                let mut next = dropped(&scratch.store, name).unwrap() + 1;
+                while let Some(line) = kept.next().unwrap() {
+                    assert_eq!(parse::<Numbered>(&line).unwrap().n, next);
+                    next += 1;
+                }
             }
         }
     }
@@ -347,6 +379,7 @@ mod tests {
     fn a_file_that_is_not_there_has_no_lines() {
         let scratch = Scratch::new();
         assert_eq!(count(&scratch.store, "rejected.jsonl").unwrap(), 0);
+        assert_eq!(dropped(&scratch.store, "rejected.jsonl").unwrap(), 0);
         assert!(SideLines::open(&scratch.store, "rejected.jsonl").unwrap().next().unwrap().is_none());
     }
 }

@@ -2,6 +2,7 @@
 
 use serde::Serialize;
 
+use super::attempts::Attempts;
 use super::cursor::CursorFile;
 use super::reader::{Item, Reader};
 use super::room::check_cursor;
@@ -51,6 +52,21 @@ pub struct Stats {
     pub syncs: u64,
     /// Bytes written so far, by all who wrote.
     pub bytes_written: u64,
+    /// When a run last began to deliver, RFC 3339; none if that is unknown, as in a journal that was copied.
+    pub last_attempt: Option<String>,
+    /// When a run last ended in which the sink took something, or which found nothing left to deliver.
+    pub last_success: Option<String>,
+    /// Why a run last ended before everything was delivered, or what it dead-lettered last; one printable line. It stays
+    /// when a later run succeeds.
+    pub last_error: Option<String>,
+    /// When that run ended.
+    pub last_error_at: Option<String>,
+    /// Dead letters that are no longer kept, because newer ones needed their space.
+    pub dead_letters_dropped: u64,
+    /// The same for rejected lines.
+    pub rejected_lines_dropped: u64,
+    /// The same for damaged bytes, in the pieces in which they were set aside.
+    pub damaged_pieces_dropped: u64,
 }
 
 impl Stats {
@@ -65,6 +81,7 @@ impl Stats {
         let (syncs, bytes_written) = mark.as_ref().map_or((0, 0), |mark| (mark.syncs, mark.bytes_written));
         let tail = Tail::find(store, mark, Open::Read)?;
         check_cursor(store, &state, tail.next)?;
+        let attempts = Attempts::read(journal)?;
         let written = tail.next.since(Seq::FIRST);
         let rate = |count: u64| if written == 0 { 0.0 } else { count as f64 / written as f64 };
         let pending = tail.next.since(state.cursor) + state.undecided();
@@ -86,6 +103,13 @@ impl Stats {
             bytes: segments::bytes(store)?,
             syncs: syncs.saturating_add(state.syncs),
             bytes_written: bytes_written.saturating_add(state.bytes_written),
+            last_attempt: attempts.last_attempt,
+            last_success: attempts.last_success,
+            last_error: attempts.last_error,
+            last_error_at: attempts.last_error_at,
+            dead_letters_dropped: side_file::dropped(store, layout::DEAD_LETTER)?,
+            rejected_lines_dropped: side_file::dropped(store, layout::REJECTED)?,
+            damaged_pieces_dropped: side_file::dropped(store, layout::DAMAGED)?,
         })
     }
 }

@@ -7,7 +7,7 @@ use std::path::Path;
 use crate::harness::{Answer, Receiver, Sandbox, lines, readings, records, segments, snapshot};
 
 /// The contract's names, in its order.
-const KEYS: [&str; 17] = [
+const KEYS: [&str; 24] = [
     "written",
     "delivered",
     "pending",
@@ -25,6 +25,13 @@ const KEYS: [&str; 17] = [
     "bytes",
     "syncs",
     "bytes_written",
+    "last_attempt",
+    "last_success",
+    "last_error",
+    "last_error_at",
+    "dead_letters_dropped",
+    "rejected_lines_dropped",
+    "damaged_pieces_dropped",
 ];
 
 /// A journal in which something of everything has happened: delivered, refused, rejected, pending.
@@ -324,4 +331,49 @@ fn numbering_goes_on_after_everything_is_gone() {
     let (receiver, output) = sandbox.drain();
     output.exits(0);
     assert_eq!(receiver.entries(), [(2_001, b"\"next\"".to_vec())]);
+}
+
+/// A journal of small side files, whose receiver has refused so many entries: four of every five.
+fn refused(count: usize) -> Sandbox {
+    let sandbox = Sandbox::new();
+    sandbox.edgesync(["init", "--max-bytes", "1MiB"]).run().exits(0);
+    sandbox.append(readings(count + (count - 1) / 4, 2_000));
+    let receiver = Receiver::with(|request| Answer::new(if request.first() % 5 == 0 { 204 } else { 422 }));
+    sandbox.replay_to(&receiver).args(["--batch-size", "1"]).run().exits(5);
+    sandbox
+}
+
+#[test]
+fn dead_letters_that_were_dropped_for_space_are_counted() {
+    let sandbox = refused(63);
+    for format in ["text", "json"] {
+        let output = sandbox.edgesync(["dead", "list", "--format", format]).run();
+        let listed = match format {
+            "text" => output.lines().iter().filter(|line| line.starts_with("seq ")).count(),
+            _ => output.lines().len(),
+        };
+        assert!((1..63).contains(&listed), "{listed}");
+        output.exits(0).says(&format!("{} older dead letters were dropped for space", 63 - listed));
+        sandbox.stats().shows([("dead_lettered", 63), ("dead_letters_dropped", 63 - listed as u64)]);
+    }
+    sandbox.edgesync(["stats"]).run().exits(0).prints("dropped for space");
+    let few = refused(3);
+    few.edgesync(["dead", "list"]).run().exits(0).says_nothing();
+    few.stats().shows([("dead_letters_dropped", 0)]);
+}
+
+#[test]
+fn rejected_lines_that_were_dropped_for_space_are_counted() {
+    let sandbox = Sandbox::new();
+    sandbox.edgesync(["init", "--max-bytes", "1MiB"]).run().exits(0);
+    for _ in 0..7 {
+        let garbage = format!("oops {}\n", "x".repeat(2_000)).repeat(9);
+        sandbox.edgesync(["append"]).stdin(garbage).run().exits(5);
+    }
+    let kept: usize = ["rejected.jsonl", "rejected.old.jsonl"]
+        .iter()
+        .map(|name| fs::read_to_string(sandbox.journal().join(name)).unwrap_or_default().lines().count())
+        .sum();
+    assert!((1..63).contains(&kept), "{kept}");
+    sandbox.stats().shows([("rejected_lines", 63), ("rejected_lines_dropped", 63 - kept as u64)]);
 }

@@ -10,6 +10,7 @@
 
 mod harness;
 
+mod alerts;
 mod append;
 mod append_streams;
 mod bad_input;
@@ -18,6 +19,7 @@ mod completions;
 mod crash;
 mod damage;
 mod damage_every_bit;
+mod early_answers;
 mod examples;
 mod exec;
 mod exit_codes;
@@ -33,10 +35,15 @@ mod limits;
 mod man;
 mod many_at_once;
 mod old_format;
+mod orphans;
+mod printable;
+mod quiet;
 mod readme;
 mod recovery;
+mod refusals;
 mod replay;
 mod replay_outcomes;
 mod replay_requests;
 mod restore;
+mod stops;
 mod tools;

@@ -176,6 +176,6 @@ fn a_batch_rewrites_nothing_of_what_waits() {
     let report = drain(&buffer);
     assert_eq!(report.dead_lettered, 9);
     let written = faults.writes.load(Ordering::SeqCst) - before;
-    // Some thirty cursor steps of one page each, and the dead letters.
-    assert!(written < 32 * 4_096, "{written} bytes, however much waits");
+    // Some thirty cursor steps of one page each, the dead letters, and two notes of the attempt.
+    assert!(written < 33 * 4_096, "{written} bytes, however much waits");
 }

@@ -22,12 +22,14 @@ pub(super) fn outcome_of(error: &Error, receiver: &str, timeout: Duration) -> Ou
             ErrorKind::UnexpectedEof => format!("{receiver} closed the connection before it answered"),
             ErrorKind::TimedOut => timed_out(receiver, timeout),
             // The only data that is checked below HTTP is TLS.
-            ErrorKind::InvalidData => no_tls(receiver, error),
+            ErrorKind::InvalidData => return no_tls(receiver, error),
             _ => format!("cannot reach {receiver}: {error}"),
         },
-        Error::Rustls(error) => no_tls(receiver, error),
+        Error::Rustls(error) => return no_tls(receiver, error),
         Error::ConnectProxyFailed(answer) => format!("the proxy opened no tunnel to {receiver}: {answer}"),
-        Error::Protocol(error) => format!("{receiver} gave an answer that is not HTTP: {error}"),
+        Error::Protocol(error) => {
+            return suspicious(format!("{receiver} gave an answer that is not HTTP: {error}"));
+        }
         Error::LargeResponseHeader(..) => {
             format!("{receiver} answered with a header of more than {} KiB", ANSWER_HEADER_BYTES_MAX / 1024)
         }
@@ -48,11 +50,16 @@ fn timed_out(receiver: &str, timeout: Duration) -> String {
     format!("{receiver} did not answer within {timeout:?}")
 }
 
-fn no_tls(receiver: &str, error: &dyn std::error::Error) -> String {
-    format!(
+/// It may heal by itself, as a wrong clock does; but it rather is another receiver than the one that is meant.
+fn no_tls(receiver: &str, error: &dyn std::error::Error) -> Outcome {
+    suspicious(format!(
         "no TLS connection to {receiver}: {error} (--ca-cert trusts a private authority; a wrong clock here makes good \
          certificates invalid)"
-    )
+    ))
+}
+
+fn suspicious(reason: String) -> Outcome {
+    Outcome::Suspicious { reason, retry_after: None }
 }
 
 #[cfg(test)]
@@ -76,7 +83,6 @@ mod tests {
             (io(ErrorKind::UnexpectedEof), "closed the connection"),
             (io(ErrorKind::TimedOut), "within 30s"),
             (io(ErrorKind::HostUnreachable), "cannot reach"),
-            (Error::Io(io::Error::new(ErrorKind::InvalidData, "UnknownIssuer")), "UnknownIssuer"),
             (Error::ConnectProxyFailed("403".into()), "proxy"),
             (Error::LargeResponseHeader(20_000, 16_384), "16 KiB"),
             (Error::ConnectionFailed, "no answer"),
@@ -86,6 +92,13 @@ mod tests {
             let Outcome::Later { reason, retry_after: None } = of(error) else { panic!("{name}") };
             assert!(reason.contains(words) && reason.contains("example.org"), "{name}: {reason}");
         }
+    }
+
+    #[test]
+    fn a_receiver_that_is_another_one_is_tried_again_and_a_person_is_told() {
+        let error = Error::Io(io::Error::new(ErrorKind::InvalidData, "UnknownIssuer"));
+        let Outcome::Suspicious { reason, retry_after: None } = of(error) else { panic!() };
+        assert!(reason.contains("UnknownIssuer") && reason.contains("example.org"), "{reason}");
     }
 
     #[test]

@@ -1,6 +1,7 @@
 //! [`HttpSink`](super::HttpSink) against real servers on the loopback.
 
 mod answers;
+mod early;
 mod failures;
 mod proxy;
 mod server;
@@ -51,10 +52,12 @@ fn delivered() -> Outcome {
     Outcome::Delivered { through: None }
 }
 
-/// The reason of an outcome that is `Later` without a wish for when.
+/// The reason of an outcome that is tried again, without a wish for when.
 fn later(outcome: Outcome) -> String {
     match outcome {
-        Outcome::Later { reason, retry_after: None } => reason,
+        Outcome::Later { reason, retry_after: None } | Outcome::Suspicious { reason, retry_after: None } => {
+            reason
+        }
         other => panic!("not Later: {other:?}"),
     }
 }
