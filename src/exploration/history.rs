@@ -40,8 +40,8 @@ pub(super) enum Event {
     Opened(Uuid),
     /// A backup was made.
     BackedUp,
-    /// The backup has come back.
-    Restored,
+    /// The backup has come back; what an append or a new id has changed since, too.
+    Restored { renews: bool },
 }
 
 /// What follows from the events so far.
@@ -118,7 +118,7 @@ impl Facts {
             Event::Repaired => self.spoilt = false,
             Event::Opened(id) => return self.opened(*id),
             Event::BackedUp => self.backup = Some(Box::new(Self { backup: None, ..self.clone() })),
-            Event::Restored => self.restored(),
+            Event::Restored { renews } => self.restored(*renews),
         }
         Ok(())
     }
@@ -137,10 +137,16 @@ impl Facts {
         Ok(())
     }
 
-    fn restored(&mut self) {
+    /// The same for a copy of the journal, made now.
+    pub fn of_a_copy(self) -> Self {
+        Self { copied: true, ..self }
+    }
+
+    fn restored(&mut self, renews: bool) {
         let Some(backup) = self.backup.clone() else { return };
         let (tried, ids) = (std::mem::take(&mut self.tried), std::mem::take(&mut self.ids));
-        *self = Self { tried, ids, copied: true, backup: Some(backup.clone()), ..*backup };
+        let copied = self.copied || renews;
+        *self = Self { tried, ids, copied, backup: Some(backup.clone()), ..*backup };
     }
 
     fn handed(&mut self, first: u64, payloads: &[Bytes]) -> Result<(), String> {

@@ -46,8 +46,9 @@ pub(crate) struct Appender {
     writer: Option<SegmentWriter>,
     /// None where the journal has no limit of age.
     ages: Option<Ages>,
-    /// Entries of this appender's wait for a sync; how many cuts there had been when they were written.
-    unsynced: Option<u64>,
+    /// Entries of this appender's wait for a sync: how many cuts there had been when they were written, and the seq behind
+    /// them.
+    unsynced: Option<(u64, Seq)>,
     latched: bool,
 }
 
@@ -202,12 +203,17 @@ impl Appender {
             tracing::warn!(former = %renewal.former_id, id = %self.config.id, "restored while it was written to");
         }
         let mark = TailMark::read(&self.lock)?;
-        if self.unsynced.is_some_and(|cuts| mark.as_ref().is_none_or(|mark| mark.cuts != cuts)) {
+        if self.unsynced.is_some_and(|(cuts, _)| mark.as_ref().is_none_or(|mark| mark.cuts != cuts)) {
             // Another process's sync has failed since, or nobody knows: what this one relied on may be gone.
             self.latched = true;
             return Err(Error::Latched { path: store.path().to_owned() });
         }
         let mut tail = Tail::find(store, mark.clone(), Open::Write)?;
+        if self.unsynced.is_some_and(|(_, next)| tail.next < next) {
+            // The same, but the process was killed after its sync had failed and before it could count the cut.
+            self.latched = true;
+            return Err(Error::Latched { path: store.path().to_owned() });
+        }
         self.space.check_cursor(tail.next)?;
         if tail.changes_names() {
             let names = NameChange::begin(&self.lock, mark.clone().as_mut())?;
@@ -264,7 +270,8 @@ impl Appender {
             return Ok(0);
         }
         let count = self.write_records(block, from, from + count)?;
-        self.unsynced = Some(self.writer()?.mark.cuts);
+        let mark = &self.writer()?.mark;
+        self.unsynced = Some((mark.cuts, mark.next));
         self.space.grew(block.records(from, from + count).len() as u64);
         Ok(count)
     }

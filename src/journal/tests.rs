@@ -301,6 +301,25 @@ fn a_copy_gets_an_id_of_its_own_when_it_is_written_to_and_the_original_keeps_its
 }
 
 #[test]
+fn a_writer_under_whom_a_backup_is_restored_renews_the_journal_before_it_writes() {
+    let (fixture, journal) = Fixture::new(&Settings::default());
+    append(&journal, 1, 3);
+    let backup = copy(&fixture);
+    let mut appender = Appender::open(&journal).unwrap();
+    appender.commit(&mut block(["4".into()]), Durability::Sync).unwrap();
+    for entry in fs::read_dir(&backup).unwrap() {
+        let entry = entry.unwrap();
+        fs::write(fixture.path.join(entry.file_name()), fs::read(entry.path()).unwrap()).unwrap();
+    }
+    appender.commit(&mut block(["5".into()]), Durability::Sync).unwrap();
+    let renewed = Journal::open(&fixture.path).unwrap();
+    assert_ne!(renewed.id(), journal.id());
+    let former = renewed.config().former.unwrap();
+    assert_eq!((former.id, former.last), (journal.id(), Some(seq(3))));
+    assert_eq!(read(&renewed, 1), ["1", "2", "3", "5"]);
+}
+
+#[test]
 fn changed_limits_leave_the_id_and_a_new_one_is_given_on_demand() {
     let (fixture, journal) = Fixture::new(&Settings::default());
     let set = |settings: Settings| Journal::open_or_create(&fixture.path, &settings).unwrap().id();
@@ -473,6 +492,18 @@ fn a_number_that_was_given_twice_is_reported_and_not_passed_over() {
     let mut findings = Vec::new();
     let verified = journal.verify(&mut |finding| findings.push(finding.to_string())).unwrap();
     assert_eq!(verified.damaged_places, 1, "{findings:?}");
+}
+
+#[test]
+fn a_writer_does_not_vouch_for_entries_that_a_killed_process_has_cut_off() {
+    let (fixture, journal) = Fixture::new(&Settings::default());
+    append(&journal, 1, 2);
+    let durable = fs::metadata(segment_path(&fixture, 1)).unwrap().len();
+    let mut survivor = Appender::open(&journal).unwrap();
+    survivor.commit(&mut block(numbers(3..=5)), Durability::NoSync).unwrap();
+    // Another's sync has failed; it was killed after it had cut the file, before it wrote its mark.
+    fs::File::options().write(true).open(segment_path(&fixture, 1)).unwrap().set_len(durable).unwrap();
+    assert!(matches!(survivor.sync(), Err(Error::Latched { .. })));
 }
 
 #[test]

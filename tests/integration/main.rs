@@ -32,6 +32,7 @@ mod help;
 mod hostile;
 mod inspect;
 mod limits;
+mod live_kills;
 mod man;
 mod many_at_once;
 mod old_format;

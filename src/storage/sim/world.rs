@@ -134,6 +134,11 @@ impl World {
         self.names.iter().map(|(name, inode)| (name.as_str(), self.live(*inode)))
     }
 
+    /// The same, shared: one allocation has one content for as long as it is held.
+    pub fn shared_files(&self) -> impl Iterator<Item = (&str, &Arc<Vec<u8>>)> {
+        self.names.iter().filter_map(|(name, inode)| Some((name.as_str(), &self.inodes.get(inode)?.live)))
+    }
+
     pub fn pending(&self) -> &[Pending] {
         &self.pending
     }
@@ -262,9 +267,11 @@ impl World {
         }
     }
 
-    /// A person puts back what was there in `backup`, while no process runs, and syncs all of it.
-    pub fn restore(&mut self, backup: &Self, how: Restore) {
+    /// A person puts back what was there in `backup`, while no process runs, and syncs all of it. Returns the names that were
+    /// put back: what has not changed since may be left alone.
+    pub fn restore(&mut self, backup: &Self, how: Restore) -> Vec<String> {
         let mut names = BTreeMap::new();
+        let mut put_back = Vec::new();
         for (name, old) in &backup.names {
             let (bytes, modified) = (Arc::clone(&backup.inodes[old].live), backup.times(*old).modified);
             let there = self.inode(name).filter(|_| how != Restore::Copied);
@@ -277,6 +284,7 @@ impl World {
             if how == Restore::Replaced && unchanged {
                 continue;
             }
+            put_back.push(name.clone());
             let now = self.tick();
             let keeps_times = matches!(how, Restore::InPlace | Restore::Replaced);
             let times = Times { changed: now, modified: if keeps_times { modified } else { now } };
@@ -289,6 +297,7 @@ impl World {
             file.durable = Arc::clone(&file.live);
             file.durable_times = file.times;
         }
+        put_back
     }
 
     /// Changes a byte behind everybody's back, on the disk itself.
@@ -302,6 +311,24 @@ impl World {
                 }
             }
         }
+    }
+
+    /// Replaces what a file holds, behind everybody's back and on the disk itself; nothing if it is not there.
+    pub fn put(&mut self, name: &str, bytes: &[u8]) {
+        if let Some(inode) = self.inode(name) {
+            self.pending.retain(|op| !op.is_of(inode));
+            let times = self.touch(inode);
+            let bytes = Arc::new(bytes.to_vec());
+            let file = Inode { live: Arc::clone(&bytes), durable: bytes, times, durable_times: times };
+            self.inodes.insert(inode, file);
+        }
+    }
+
+    /// A copy of the directory as it is seen, of other files, in the same boot.
+    pub fn copied(&self) -> Self {
+        let mut copy = self.clone();
+        copy.restore(self, Restore::Copied);
+        copy
     }
 
     /// The world after a power cut, given the fate of each pending operation; those without one are lost.
