@@ -49,7 +49,7 @@ Register-ArgumentCompleter -Native -CommandName 'edgesync' -ScriptBlock {
             [CompletionResult]::new('--max-line', '--max-line', [CompletionResultType]::ParameterName, 'Reject lines that are longer')
             [CompletionResult]::new('--max-entries', '--max-entries', [CompletionResultType]::ParameterName, 'Keep at most this many entries that wait; 0 for no limit')
             [CompletionResult]::new('--max-bytes', '--max-bytes', [CompletionResultType]::ParameterName, 'Take at most this much disk; a new journal takes 1GiB')
-            [CompletionResult]::new('--max-age', '--max-age', [CompletionResultType]::ParameterName, 'Keep entries that wait at most this long; 0 for no limit')
+            [CompletionResult]::new('--max-age', '--max-age', [CompletionResultType]::ParameterName, 'Keep entries that wait at most this long, counted while the machine is up; 0 for no limit')
             [CompletionResult]::new('--overflow', '--overflow', [CompletionResultType]::ParameterName, 'What to do at the limit; a new journal has drop-oldest')
             [CompletionResult]::new('--segment-bytes', '--segment-bytes', [CompletionResultType]::ParameterName, 'Begin a new segment file at this size; a new journal has 16MiB')
             [CompletionResult]::new('--dead-letter-threshold', '--dead-letter-threshold', [CompletionResultType]::ParameterName, 'Raise an alert each time so many more entries were evicted or dead-lettered; a new journal has 1000; 0 for never')
@@ -187,7 +187,7 @@ Register-ArgumentCompleter -Native -CommandName 'edgesync' -ScriptBlock {
         'edgesync;init' {
             [CompletionResult]::new('--max-entries', '--max-entries', [CompletionResultType]::ParameterName, 'Keep at most this many entries that wait; 0 for no limit')
             [CompletionResult]::new('--max-bytes', '--max-bytes', [CompletionResultType]::ParameterName, 'Take at most this much disk; a new journal takes 1GiB')
-            [CompletionResult]::new('--max-age', '--max-age', [CompletionResultType]::ParameterName, 'Keep entries that wait at most this long; 0 for no limit')
+            [CompletionResult]::new('--max-age', '--max-age', [CompletionResultType]::ParameterName, 'Keep entries that wait at most this long, counted while the machine is up; 0 for no limit')
             [CompletionResult]::new('--overflow', '--overflow', [CompletionResultType]::ParameterName, 'What to do at the limit; a new journal has drop-oldest')
             [CompletionResult]::new('--segment-bytes', '--segment-bytes', [CompletionResultType]::ParameterName, 'Begin a new segment file at this size; a new journal has 16MiB')
             [CompletionResult]::new('--dead-letter-threshold', '--dead-letter-threshold', [CompletionResultType]::ParameterName, 'Raise an alert each time so many more entries were evicted or dead-lettered; a new journal has 1000; 0 for never')

@@ -45,7 +45,7 @@ set edit:completion:arg-completer[edgesync] = {|@words|
             cand --max-line 'Reject lines that are longer'
             cand --max-entries 'Keep at most this many entries that wait; 0 for no limit'
             cand --max-bytes 'Take at most this much disk; a new journal takes 1GiB'
-            cand --max-age 'Keep entries that wait at most this long; 0 for no limit'
+            cand --max-age 'Keep entries that wait at most this long, counted while the machine is up; 0 for no limit'
             cand --overflow 'What to do at the limit; a new journal has drop-oldest'
             cand --segment-bytes 'Begin a new segment file at this size; a new journal has 16MiB'
             cand --dead-letter-threshold 'Raise an alert each time so many more entries were evicted or dead-lettered; a new journal has 1000; 0 for never'
@@ -174,7 +174,7 @@ set edit:completion:arg-completer[edgesync] = {|@words|
         &'edgesync;init'= {
             cand --max-entries 'Keep at most this many entries that wait; 0 for no limit'
             cand --max-bytes 'Take at most this much disk; a new journal takes 1GiB'
-            cand --max-age 'Keep entries that wait at most this long; 0 for no limit'
+            cand --max-age 'Keep entries that wait at most this long, counted while the machine is up; 0 for no limit'
             cand --overflow 'What to do at the limit; a new journal has drop-oldest'
             cand --segment-bytes 'Begin a new segment file at this size; a new journal has 16MiB'
             cand --dead-letter-threshold 'Raise an alert each time so many more entries were evicted or dead-lettered; a new journal has 1000; 0 for never'

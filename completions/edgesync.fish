@@ -44,7 +44,7 @@ complete -c edgesync -n "__fish_edgesync_using_subcommand append" -l sync -d 'Wh
 complete -c edgesync -n "__fish_edgesync_using_subcommand append" -l max-line -d 'Reject lines that are longer' -r
 complete -c edgesync -n "__fish_edgesync_using_subcommand append" -l max-entries -d 'Keep at most this many entries that wait; 0 for no limit' -r
 complete -c edgesync -n "__fish_edgesync_using_subcommand append" -l max-bytes -d 'Take at most this much disk; a new journal takes 1GiB' -r
-complete -c edgesync -n "__fish_edgesync_using_subcommand append" -l max-age -d 'Keep entries that wait at most this long; 0 for no limit' -r
+complete -c edgesync -n "__fish_edgesync_using_subcommand append" -l max-age -d 'Keep entries that wait at most this long, counted while the machine is up; 0 for no limit' -r
 complete -c edgesync -n "__fish_edgesync_using_subcommand append" -l overflow -d 'What to do at the limit; a new journal has drop-oldest' -r -f -a "drop-oldest\t'Make room by dropping the oldest entries, and count them'
 reject\t'Take no more entries, and exit with 8'
 block\t'Wait until there is room'"
@@ -128,7 +128,7 @@ complete -c edgesync -n "__fish_edgesync_using_subcommand verify" -s v -l verbos
 complete -c edgesync -n "__fish_edgesync_using_subcommand verify" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c edgesync -n "__fish_edgesync_using_subcommand init" -l max-entries -d 'Keep at most this many entries that wait; 0 for no limit' -r
 complete -c edgesync -n "__fish_edgesync_using_subcommand init" -l max-bytes -d 'Take at most this much disk; a new journal takes 1GiB' -r
-complete -c edgesync -n "__fish_edgesync_using_subcommand init" -l max-age -d 'Keep entries that wait at most this long; 0 for no limit' -r
+complete -c edgesync -n "__fish_edgesync_using_subcommand init" -l max-age -d 'Keep entries that wait at most this long, counted while the machine is up; 0 for no limit' -r
 complete -c edgesync -n "__fish_edgesync_using_subcommand init" -l overflow -d 'What to do at the limit; a new journal has drop-oldest' -r -f -a "drop-oldest\t'Make room by dropping the oldest entries, and count them'
 reject\t'Take no more entries, and exit with 8'
 block\t'Wait until there is room'"

@@ -21,7 +21,7 @@ module completions {
     --max-line: string        # Reject lines that are longer
     --max-entries: string     # Keep at most this many entries that wait; 0 for no limit
     --max-bytes: string       # Take at most this much disk; a new journal takes 1GiB
-    --max-age: string         # Keep entries that wait at most this long; 0 for no limit
+    --max-age: string         # Keep entries that wait at most this long, counted while the machine is up; 0 for no limit
     --overflow: string@"nu-complete edgesync append overflow" # What to do at the limit; a new journal has drop-oldest
     --segment-bytes: string   # Begin a new segment file at this size; a new journal has 16MiB
     --dead-letter-threshold: string # Raise an alert each time so many more entries were evicted or dead-lettered; a new journal has 1000; 0 for never
@@ -152,7 +152,7 @@ module completions {
     --new-id                  # Give the journal a new id, as a copy or a restored backup needs that has not got one by itself
     --max-entries: string     # Keep at most this many entries that wait; 0 for no limit
     --max-bytes: string       # Take at most this much disk; a new journal takes 1GiB
-    --max-age: string         # Keep entries that wait at most this long; 0 for no limit
+    --max-age: string         # Keep entries that wait at most this long, counted while the machine is up; 0 for no limit
     --overflow: string@"nu-complete edgesync init overflow" # What to do at the limit; a new journal has drop-oldest
     --segment-bytes: string   # Begin a new segment file at this size; a new journal has 16MiB
     --dead-letter-threshold: string # Raise an alert each time so many more entries were evicted or dead-lettered; a new journal has 1000; 0 for never

@@ -10,6 +10,7 @@ use anyhow::Context as _;
 use edgesync::{Journal, Settings, Stop};
 
 use super::args::GlobalArgs;
+use super::limits;
 use super::report::{Usage, Voice};
 
 /// So long a run that is done waits for its alert command.
@@ -56,6 +57,21 @@ impl JournalPath {
 pub fn open_or_create(path: &JournalPath, settings: &Settings, voice: Voice) -> anyhow::Result<Journal> {
     let journal = Journal::open_or_create(path.as_path(), settings)?;
     prepare(&journal, voice);
+    Ok(journal)
+}
+
+/// Opens the journal for writing, or makes it. Where it exists its limits are widened, never narrowed.
+pub fn open_or_widen(path: &JournalPath, settings: &Settings, voice: Voice) -> anyhow::Result<Journal> {
+    let (journal, ignored) = Journal::open_or_create_widening(path.as_path(), settings)?;
+    tell_if_renewed(&journal, voice);
+    if !ignored.is_empty() {
+        let options: Vec<_> = ignored.iter().map(limits::option_of).collect();
+        voice.problem(format_args!(
+            "{} ignored: append only widens the limits of an existing journal ({}); `edgesync init` changes them",
+            options.join(" "),
+            limits::describe(journal.config()),
+        ));
+    }
     Ok(journal)
 }
 

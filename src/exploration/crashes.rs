@@ -65,8 +65,10 @@ pub(super) fn random_way(pending: &[Pending], random: &mut fastrand::Rng) -> Vec
 }
 
 /// What differs from run to run: what it follows, and its length.
-static VARYING: LazyLock<[(Finder<'static>, usize); 4]> = LazyLock::new(|| {
-    [("at\":\"", 27), ("crc\":\"", 8), ("\"id\":\"", 36), ("created\":\"", 27)]
+static VARYING: LazyLock<[(Finder<'static>, usize); 6]> = LazyLock::new(|| {
+    let everywhere = [("at\":\"", 27), ("crc\":\"", 8), ("\"series\":\"", 8), ("\"journal\":\"", 36)];
+    let in_config = [("\"id\":\"", 36), ("created\":\"", 27)];
+    [everywhere[0], everywhere[1], everywhere[2], everywhere[3], in_config[0], in_config[1]]
         .map(|(key, length)| (Finder::new(key), length))
 });
 
@@ -101,7 +103,7 @@ impl Prints {
 fn of_file(name: &str, bytes: &[u8]) -> u64 {
     let mut bytes = bytes.to_vec();
     // The journal's id and the time of its creation are in `journal.json` only.
-    let varying = if name.starts_with("journal.json") { &VARYING[..] } else { &VARYING[..2] };
+    let varying = if name.starts_with("journal.json") { &VARYING[..] } else { &VARYING[..4] };
     for (key, length) in varying {
         let mut from = 0;
         while let Some(place) = key.find(&bytes[from..]) {

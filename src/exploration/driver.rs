@@ -62,8 +62,8 @@ pub(super) enum Step {
     /// Flips bits of a file without which a journal does not open.
     Spoil(&'static str),
     Repair,
-    /// Long enough for entries to be too old.
-    Pause,
+    /// So many milliseconds go by.
+    Wait(u64),
     /// The processes are killed.
     Kill,
     /// A person copies the files, while no process runs.
@@ -187,8 +187,8 @@ impl Driver {
                 self.history.note(Event::Repaired);
                 Ok(())
             }
-            Step::Pause => {
-                std::thread::sleep(Duration::from_millis(2));
+            Step::Wait(ms) => {
+                self.sim.wait(ms);
                 Ok(())
             }
             Step::Kill => {
@@ -235,6 +235,10 @@ impl Driver {
         let Committed { taken, failure } = self.or_try_again(writer, committed)?;
         let entries = (0..taken)
             .map(|index| (block.first().plus(index as u64).get(), Bytes::from(block.payload(index))));
+        let entries: Vec<_> = entries.collect();
+        for (seq, _) in &entries {
+            history.note(Event::WasThere { seq: *seq, ran_ms: self.sim.world().ran_ms() });
+        }
         self.unsynced[writer].extend(entries);
         if sync {
             self.acknowledge_unsynced(writer);
@@ -415,6 +419,7 @@ pub(super) fn acknowledge(sim: &Sim, history: &History, seq: u64, payload: Bytes
     if !there && !dealt_with() && !ruined() {
         history.wrong(format!("seq {seq} is acknowledged but not durable"));
     }
+    history.note(Event::WasThere { seq, ran_ms: sim.world().ran_ms() });
     history.note(Event::Acked { seq, payload });
 }
 

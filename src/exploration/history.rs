@@ -18,6 +18,8 @@ pub(super) enum Event {
     Tried(Bytes),
     /// An entry was acknowledged.
     Acked { seq: u64, payload: Bytes },
+    /// An entry was there when the machine had run for so long.
+    WasThere { seq: u64, ran_ms: u64 },
     /// A batch came to the sink.
     Handed { first: u64, payloads: Vec<Bytes> },
     /// The sink was about to say that it has taken these.
@@ -50,6 +52,7 @@ pub(super) struct Facts {
     pub created: bool,
     pub tried: HashSet<Bytes>,
     pub acked: BTreeMap<u64, Bytes>,
+    pub there_since: BTreeMap<u64, u64>,
     pub handed: BTreeMap<u64, Bytes>,
     pub confirmed: BTreeSet<u64>,
     pub cursor: u64,
@@ -88,6 +91,9 @@ impl Facts {
                 self.created = true;
                 self.same_bytes(*seq, payload)?;
                 self.acked.insert(*seq, Arc::clone(payload));
+            }
+            Event::WasThere { seq, ran_ms } => {
+                self.there_since.entry(*seq).or_insert(*ran_ms);
             }
             Event::Handed { first, payloads } => return self.handed(*first, payloads),
             Event::Rejected => {

@@ -25,6 +25,7 @@ pub(super) fn check(world: World, facts: &Facts, settings: &Settings) -> Result<
     step(&mut driver, Step::Sync { writer: 0 })?;
     check_accounts(&mut driver)?;
     check_entries(&mut driver)?;
+    check_ages(&mut driver, settings)?;
     drain(&mut driver)?;
     // One fresh entry passes.
     let before = driver.history.with(|facts| facts.acked.len());
@@ -32,8 +33,29 @@ pub(super) fn check(world: World, facts: &Facts, settings: &Settings) -> Result<
     if driver.history.with(|facts| facts.acked.len()) == before {
         return Err("a fresh entry is not taken".into());
     }
+    check_ages(&mut driver, settings)?;
     drain(&mut driver)?;
     driver.history.verdict()
+}
+
+/// Where age is the only limit, nothing was dropped that is younger by the time that the machine was up.
+fn check_ages(driver: &mut Driver, settings: &Settings) -> Result<(), String> {
+    let (Some(max_age), None, None) = (settings.max_age, settings.max_entries, settings.max_bytes) else {
+        return Ok(());
+    };
+    let dead = dead_letters(driver)?;
+    let world = driver.sim.world();
+    let cursor = cursor_of(&world).map_err(|error| error.to_string())?.cursor.get();
+    driver.history.with(|facts| {
+        for (seq, since) in facts.there_since.range(..cursor) {
+            let age_ms = world.ran_ms() - since;
+            let settled = facts.confirmed.contains(seq) || dead.contains(seq) || facts.ruined.contains(seq);
+            if !settled && u128::from(age_ms) <= max_age.as_millis() {
+                return Err(format!("seq {seq} was dropped when it was {age_ms} ms old"));
+            }
+        }
+        Ok(())
+    })
 }
 
 fn step(driver: &mut Driver, step: Step) -> Result<(), String> {

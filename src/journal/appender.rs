@@ -3,6 +3,7 @@
 //! Between commits it holds nothing: any number of appenders may take turns. Under the lock it first checks that
 //! the journal still is as it left it; if not (another writer, a compaction, new limits) it looks again.
 
+use super::ages::Ages;
 use super::config::{Config, Overflow};
 use super::layout;
 use super::origin;
@@ -10,7 +11,8 @@ use super::room::{Room, Space};
 use super::side_file::SideFile;
 use super::tail::Tail;
 use super::tail_mark::{NameChange, TailMark};
-use super::{Journal, RejectedLine, SegmentWriter, segments};
+use super::widen::Limit;
+use super::{Evicted, Journal, RejectedLine, SegmentWriter, segments};
 use crate::error::{Error, Result};
 use crate::record::{Block, Seq};
 use crate::storage::{File, FileId, Open};
@@ -44,6 +46,8 @@ pub(crate) struct Appender {
     segment_bytes: u64,
     space: Space,
     writer: Option<SegmentWriter>,
+    /// None where the journal has no limit of age.
+    ages: Option<Ages>,
     /// Entries of this appender's wait for a sync: how many cuts there had been when they were written, and the seq behind
     /// them.
     unsynced: Option<(u64, Seq)>,
@@ -61,6 +65,7 @@ impl Appender {
             segment_bytes: 0,
             space: Space::new(journal)?,
             writer: None,
+            ages: None,
             unsynced: None,
             latched: false,
         };
@@ -80,6 +85,11 @@ impl Appender {
         self.space.last_seen()
     }
 
+    /// What this appender has dropped since it was asked last.
+    pub fn take_evicted(&mut self) -> Evicted {
+        self.space.take_evicted()
+    }
+
     pub fn overflow(&self) -> Overflow {
         self.config.limits.overflow
     }
@@ -93,6 +103,9 @@ impl Appender {
             let committed = appender.write_block(block)?;
             if durability == Durability::Sync {
                 appender.sync_active()?;
+            }
+            if committed.taken > 0 {
+                appender.note_age()?;
             }
             appender.drop_excess()?;
             Ok(committed)
@@ -120,7 +133,6 @@ impl Appender {
                 }
                 result => result?,
             };
-            appender.space.grew_aside(bytes);
             let writer = appender.writer()?;
             writer.mark.count_sync();
             writer.mark.count_write(bytes);
@@ -129,7 +141,9 @@ impl Appender {
     }
 
     fn keep_rejected(&self, lines: &[RejectedLine]) -> Result<u64> {
-        SideFile::open(self.journal.store(), layout::REJECTED, &self.config.limits)?.append(lines)
+        let mut file = SideFile::open(self.journal.store(), layout::REJECTED, &self.config.limits)?;
+        let most = file.line_bytes_max();
+        file.append(&lines.iter().map(|line| line.shortened(most)).collect::<Vec<_>>())
     }
 
     /// Gives back the space of entries that were settled: seals the active segment if all of it was, and unlinks.
@@ -221,7 +235,7 @@ impl Appender {
         if !tail.clean {
             tail.settle(store)?;
         }
-        let writer = self.writer.insert(SegmentWriter::new(store, &self.lock, tail, mark)?);
+        let writer = self.writer.insert(SegmentWriter::new(store, &self.lock, tail, mark.clone())?);
         let joinable = writer.joinable;
         let end = writer.mark.end;
         self.space.measure(end)?;
@@ -229,6 +243,14 @@ impl Appender {
         if !joinable {
             self.begin_next_segment()?;
         }
+        let durable = self.writer()?.mark.durable_next;
+        self.ages = match self.config.limits.max_age {
+            Some(_) => {
+                let (store, id) = (self.journal.store(), self.config.id);
+                Some(Ages::load(store, &self.lock, id, mark.as_ref(), durable)?)
+            }
+            None => None,
+        };
         // On a full disk there may be no mark; see `locked`.
         let lock = self.lock.clone();
         self.writer()?.mark.sealed = self.space.sealed();
@@ -360,11 +382,12 @@ impl Appender {
             self.rotate()?;
             self.unlink_settled()?;
         }
+        let limit = Limit::Bytes(self.config.limits.max_bytes);
         while self.space.free(&self.config.limits) < bytes {
             if self.overflow() != Overflow::DropOldest {
                 return Ok(false);
             }
-            match self.space.evict_oldest_segment()? {
+            match self.space.evict_oldest_segment(limit)? {
                 Room::Made => drop(self.unlink_settled()?),
                 Room::OnlyActiveLeft if self.writer()?.mark.end > 0 => self.rotate()?,
                 Room::OnlyActiveLeft => {
@@ -395,15 +418,35 @@ impl Appender {
             self.sync_active()?;
             let excess = next.since(self.space.cursor()?).saturating_sub(most);
             let cursor = self.space.cursor()?;
-            self.space.evict_to(cursor.plus(excess))?;
+            self.space.evict_to(cursor.plus(excess), Limit::Entries(most))?;
         }
-        if let Some(age) = limits.max_age
-            && self.space.is_time_to_expire(age)
+        // Facts of ages are about durable entries only.
+        if let Some(max_age) = limits.max_age
+            && let Some(ages) = &mut self.ages
+            && let Some(end) = ages.expired(max_age)
         {
-            self.sync_active()?;
-            let durable = self.writer()?.mark.durable_next;
-            self.space.expire(age, durable)?;
+            let mut cursor = self.space.cursor()?;
+            if cursor < end {
+                self.space.evict_to(end, Limit::Age(max_age))?;
+                cursor = end;
+            }
+            ages.forget_before(cursor);
         }
+        Ok(())
+    }
+
+    /// Entries were written: what is known of the ages of those before them is kept, now and then.
+    fn note_age(&mut self) -> Result<()> {
+        let Some(max_age) = self.config.limits.max_age else { return Ok(()) };
+        let durable = self.writer()?.mark.durable_next;
+        let Some(ages) = &mut self.ages else { return Ok(()) };
+        ages.tick(self.journal.store());
+        if ages.keep_fact(max_age) {
+            // An aid, as the mark is; see `locked`.
+            let _ = ages.write(&self.lock);
+        }
+        let age = ages.committed(durable);
+        self.writer()?.mark.age = Some(age);
         Ok(())
     }
 

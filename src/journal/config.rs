@@ -70,7 +70,7 @@ pub struct Limits {
     pub max_entries: Option<u64>,
     /// Size of the journal's files together, in bytes.
     pub max_bytes: u64,
-    /// Age of pending entries by the writer's clock; none: no limit.
+    /// Age of pending entries, counted while the machine is up, whatever the time of day; none: no limit.
     pub max_age: Option<Duration>,
     /// What happens at a limit of entries or bytes.
     pub overflow: Overflow,

@@ -13,8 +13,8 @@ use crate::record::Seq;
 use crate::storage::disk::Disk;
 use crate::storage::{File, Open, Store};
 
-/// Makes a journal, or finds that another process has just made it.
-pub(crate) fn create(path: &Path, settings: &Settings) -> Result<(Store, Config)> {
+/// Makes a journal, or finds that another process has just made it: says which.
+pub(crate) fn create(path: &Path, settings: &Settings) -> Result<(Store, Config, bool)> {
     let config = Config::new(settings)?;
     if path.parent().is_some_and(|parent| !parent.as_os_str().is_empty() && !parent.exists()) {
         return Err(Error::MissingParent { path: path.to_owned() });
@@ -24,12 +24,12 @@ pub(crate) fn create(path: &Path, settings: &Settings) -> Result<(Store, Config)
 }
 
 /// The same in a directory that is there.
-pub(crate) fn create_in(store: Store, config: Config) -> Result<(Store, Config)> {
+pub(crate) fn create_in(store: Store, config: Config) -> Result<(Store, Config, bool)> {
     check_nothing_is_lost(&store)?;
     let lock = store.open_to_overwrite(layout::APPEND_LOCK)?;
     let _guard = lock.lock()?;
     if let Some(config) = Config::load(&store)? {
-        return Ok((store, config));
+        return Ok((store, config, false));
     }
     check_nothing_is_lost(&store)?;
     let segment = store.open(&layout::segment_name(Seq::FIRST), Open::Create)?;
@@ -42,7 +42,7 @@ pub(crate) fn create_in(store: Store, config: Config) -> Result<(Store, Config)>
     config.store(&store)?;
     // Best effort: it is a journal without a mark too.
     let _ = first_mark(&store, &lock);
-    Ok((store, config))
+    Ok((store, config, true))
 }
 
 /// A mark from the beginning, so that also a journal to which nothing was ever appended can be told from a restored one.

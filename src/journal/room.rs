@@ -3,13 +3,13 @@
 //! What was dealt with goes first and costs nothing. Only then, and only where the policy is to drop the oldest, do
 //! pending entries go: the cursor moves past them, durably, before a file is unlinked.
 
-use std::time::{Duration, Instant};
-
+use super::budget::Sizes;
 use super::config::Limits;
 use super::cursor::{CursorFile, CursorState};
-use super::reader::{Item, Reader};
+use super::evicted::Evicted;
 use super::segment_list::{Sealed, SegmentList};
 use super::tail_mark::{NameChange, TailMark};
+use super::widen::Limit;
 use super::{Journal, layout, segments};
 use crate::error::{Error, Result};
 use crate::exec_lock::ExecLock;
@@ -18,8 +18,6 @@ use crate::storage::{Open, Store};
 
 /// With less than this part of the file system free, what is settled is given back as soon as it can be.
 const SHORT: u64 = 8;
-/// Entries do not expire to the second.
-const EXPIRY_PERIOD_MAX: Duration = Duration::from_secs(10);
 
 /// What dropping the oldest segment came to.
 pub(crate) enum Room {
@@ -38,10 +36,11 @@ pub(crate) struct Space {
     segments: SegmentList,
     /// The size of the active segment, and of all files that are not segments.
     active_bytes: u64,
-    other_bytes: u64,
-    last_expiry: Option<Instant>,
+    others: Sizes,
     /// Entries lost so far, before and after the evictions that no alert has been considered for.
     lost: Option<(u64, u64)>,
+    /// What was dropped, and no caller has asked about yet.
+    evicted: Evicted,
 }
 
 impl Space {
@@ -55,9 +54,9 @@ impl Space {
             cursor: Seq::FIRST,
             lost_seen: 0,
             active_bytes: 0,
-            other_bytes: 0,
-            last_expiry: None,
+            others: Sizes::default(),
             lost: None,
+            evicted: Evicted::default(),
         })
     }
 
@@ -84,7 +83,7 @@ impl Space {
     /// Looks at the files that grow under other processes' hands; the active segment has this size.
     pub fn measure(&mut self, active_bytes: u64) -> Result<()> {
         self.active_bytes = active_bytes;
-        self.other_bytes = self.segments.other_bytes()?;
+        self.others = self.segments.others()?;
         Ok(())
     }
 
@@ -104,15 +103,9 @@ impl Space {
         self.active_bytes += bytes;
     }
 
-    /// Counts bytes that were added to another file.
-    pub fn grew_aside(&mut self, bytes: u64) {
-        self.other_bytes += bytes;
-    }
-
-    /// Bytes that may still be written.
+    /// Bytes that entries may still take.
     pub fn free(&self, limits: &Limits) -> u64 {
-        let bytes = self.segments.sealed_bytes() + self.active_bytes + self.other_bytes;
-        limits.max_bytes.saturating_sub(bytes)
+        self.others.free(limits.max_bytes, self.segments.sealed_bytes() + self.active_bytes)
     }
 
     /// Whether the file system has little left.
@@ -165,17 +158,18 @@ impl Space {
     }
 
     /// Evicts what is pending in the oldest segment.
-    pub fn evict_oldest_segment(&mut self) -> Result<Room> {
+    pub fn evict_oldest_segment(&mut self, limit: Limit) -> Result<Room> {
         let Some(second) = self.segments.second() else { return Ok(Room::OnlyActiveLeft) };
-        self.evict_to(second)?;
+        self.evict_to(second, limit)?;
         Ok(Room::Made)
     }
 
-    /// Counts everything pending before `end` as evicted.
-    pub fn evict_to(&mut self, end: Seq) -> Result<()> {
-        let mut lost = 0;
+    /// Counts everything pending before `end` as evicted, because this limit was reached.
+    pub fn evict_to(&mut self, end: Seq, limit: Limit) -> Result<()> {
+        let (mut lost, mut evicted) = (0, 0);
         let mut state = self.cursor_file.update(|state| {
             lost = state.lost();
+            evicted = state.evicted;
             state.evict_to(end);
         })?;
         if state.undecided() > 0 {
@@ -188,40 +182,19 @@ impl Space {
             }
         }
         self.lost = Some((self.lost.map_or(lost, |(before, _)| before), state.lost()));
+        self.evicted.add(Evicted::of(state.evicted.saturating_sub(evicted), limit));
         self.seen(&state)?;
         Ok(())
+    }
+
+    /// What was dropped since this was asked last.
+    pub fn take_evicted(&mut self) -> Evicted {
+        std::mem::take(&mut self.evicted)
     }
 
     /// Entries lost before and after what was evicted since this was asked last.
     pub fn take_lost(&mut self) -> Option<(u64, u64)> {
         self.lost.take()
-    }
-
-    /// Whether expiry is due: now and then, not with every commit.
-    pub fn is_time_to_expire(&mut self, age: Duration) -> bool {
-        let period = (age / 10).min(EXPIRY_PERIOD_MAX);
-        let due = self.last_expiry.is_none_or(|last| last.elapsed() >= period);
-        if due {
-            self.last_expiry = Some(Instant::now());
-        }
-        due
-    }
-
-    /// Evicts pending entries that were written longer than `age` ago, up to the first that was not.
-    pub fn expire(&mut self, age: Duration, durable: Seq) -> Result<()> {
-        let cursor = self.cursor()?;
-        let mut reader = Reader::open(&self.store, cursor, Some(durable))?;
-        let mut end = cursor;
-        while let Some(item) = reader.read()? {
-            match item {
-                Item::Entry(record) if record.at.age().is_some_and(|old| old > age) => {
-                    end = record.seq.next()
-                }
-                // Fresh, or damage, which delivery accounts for.
-                _ => break,
-            }
-        }
-        if end > cursor { self.evict_to(end) } else { Ok(()) }
     }
 }
 

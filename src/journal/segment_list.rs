@@ -8,6 +8,7 @@ use std::collections::VecDeque;
 
 use serde::{Deserialize, Serialize};
 
+use super::budget::Sizes;
 use super::layout;
 use super::segments;
 use super::tail_mark::{NameChange, TailMark};
@@ -111,9 +112,9 @@ impl SegmentList {
         self.sealed_bytes
     }
 
-    /// The size of all files that are not segments.
-    pub fn other_bytes(&self) -> Result<u64> {
-        self.others.iter().map(|name| self.store.size(name)).sum()
+    /// The sizes of all files that are not segments.
+    pub fn others(&self) -> Result<Sizes> {
+        Sizes::of(&self.store, &self.others)
     }
 
     /// The active segment, of `bytes` bytes, is sealed, and there is a new one.

@@ -38,7 +38,8 @@ pub struct Stats {
     pub sync_rate: f64,
     /// `evicted / written`, 0 to 1; 0 while nothing was written.
     pub eviction_rate: f64,
-    /// Age of the oldest pending entry by the clock, in seconds; none if nothing is pending.
+    /// Age of the oldest pending entry by the wall clock, in seconds; none if nothing is pending, or where the clock was
+    /// plainly wrong when the entry was written or is so now: before 2026, or now before then. No entry expires by it.
     pub oldest_pending_age_s: Option<f64>,
     /// The next seq to be given.
     pub next_seq: u64,
@@ -101,7 +102,7 @@ impl Stats {
             next_seq: tail.next.get(),
             cursor: state.cursor.get(),
             segments: segments.len(),
-            bytes: segments.sealed_bytes() + tail.length + segments.other_bytes()?,
+            bytes: segments.sealed_bytes() + tail.length + segments.others()?.sum(),
             syncs: syncs.saturating_add(state.syncs),
             bytes_written: bytes_written.saturating_add(state.bytes_written),
             last_attempt: attempts.last_attempt,
@@ -124,7 +125,7 @@ fn oldest_age_s(journal: &Journal, cursor: Seq, next: Seq) -> Result<Option<f64>
     // A damaged or missing entry has no time; the one after it is good enough, and one look further bounds the cost.
     for _ in 0..2 {
         if let Some(Item::Entry(record)) = reader.read()? {
-            return Ok(record.at.age().map(|age| age.as_secs_f64()));
+            return Ok(record.at.age_if_credible().map(|age| age.as_secs_f64()));
         }
     }
     Ok(None)

@@ -12,7 +12,8 @@ use rustix::io::{Errno, retry_on_intr};
 
 use super::interrupted::again;
 use super::{
-    FileId, Identity, OTHERS_MAY_WRITE, OTHERS_MAY_WRITE_HERE, Open, Storage, StorageFile, UnsafeFile, Volume,
+    FileId, Identity, OTHERS_MAY_WRITE, OTHERS_MAY_WRITE_HERE, Open, Storage, StorageFile, UnsafeFile,
+    Uptime, Volume,
 };
 
 const DIRECTORY_MODE: Mode = Mode::RWXU;
@@ -170,6 +171,12 @@ impl Storage for Disk {
 
     fn copies_on_write(&self) -> bool {
         self.copies_on_write
+    }
+
+    fn uptime(&self) -> Option<Uptime> {
+        // The inode of the link's target names the namespace (time_namespaces(7)); kernels before 5.6 have one for all.
+        let namespace = std::fs::metadata("/proc/self/ns/time").map_or(0, |metadata| metadata.ino());
+        Some(Uptime::of_the_system(namespace))
     }
 }
 

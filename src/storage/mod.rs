@@ -111,6 +111,27 @@ pub(crate) trait Storage: fmt::Debug + Send + Sync {
     fn copies_on_write(&self) -> bool {
         false
     }
+    /// The time since this boot; none where that is unknown.
+    fn uptime(&self) -> Option<Uptime>;
+}
+
+/// The time since the boot, asleep or awake. No program sets this clock, and it never goes back.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, serde::Serialize, serde::Deserialize)]
+pub(crate) struct Uptime {
+    /// The time namespace that the reading was taken in: a container may have another offset in the same boot.
+    pub namespace: u64,
+    /// Milliseconds, rounded down.
+    pub ms: u64,
+}
+
+impl Uptime {
+    /// CLOCK_BOOTTIME, by a system call: what replaces functions of the C library cannot fake it.
+    fn of_the_system(namespace: u64) -> Self {
+        let now = rustix::time::clock_gettime(rustix::time::ClockId::Boottime);
+        let seconds = u64::try_from(now.tv_sec).unwrap_or(0);
+        let ms = u64::try_from(now.tv_nsec).unwrap_or(0) / 1_000_000;
+        Self { namespace, ms: seconds.saturating_mul(1000).saturating_add(ms) }
+    }
 }
 
 /// One open file. Its locks are those of the open file, not of the process, and end with it.

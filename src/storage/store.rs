@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use super::interrupted::{again, again_or_gone};
-use super::{FileId, Identity, Open, Storage, StorageFile, UnsafeFile, Volume, wait};
+use super::{FileId, Identity, Open, Storage, StorageFile, UnsafeFile, Uptime, Volume, wait};
 use crate::error::{Error, Result};
 use crate::stop::Stop;
 
@@ -117,6 +117,10 @@ impl Store {
 
     pub fn copies_on_write(&self) -> bool {
         self.storage.copies_on_write()
+    }
+
+    pub fn uptime(&self) -> Option<Uptime> {
+        self.storage.uptime()
     }
 }
 

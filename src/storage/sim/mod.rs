@@ -26,7 +26,7 @@ use self::faults::Effect;
 pub(crate) use self::faults::{Call, Fault, Plan};
 use self::handle::Handle;
 pub(crate) use self::world::{Fate, Pending, Restore, World};
-use super::{Open, Storage, StorageFile};
+use super::{Open, Storage, StorageFile, Uptime};
 
 /// Longer than any lock is held in a test: whoever waits so long waits for ever.
 const DEADLOCK: Duration = Duration::from_secs(20);
@@ -171,6 +171,11 @@ impl Sim {
         self.state().world = world;
     }
 
+    /// Time goes by.
+    pub fn wait(&self, ms: u64) {
+        self.state().world.wait(ms);
+    }
+
     pub fn calls(&self) -> u64 {
         self.state().calls
     }
@@ -291,5 +296,9 @@ impl Storage for Sim {
     /// The more demanding kind.
     fn copies_on_write(&self) -> bool {
         true
+    }
+
+    fn uptime(&self) -> Option<Uptime> {
+        Some(Uptime { namespace: 1, ms: self.state().world.uptime_ms() })
     }
 }

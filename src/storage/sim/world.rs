@@ -103,6 +103,9 @@ pub(crate) struct World {
     /// Grows with every change.
     clock: u64,
     boot: u64,
+    /// Milliseconds since the boot, and those that the machine was up for altogether.
+    uptime_ms: u64,
+    ran_ms: u64,
 }
 
 impl Pending {
@@ -164,6 +167,19 @@ impl World {
 
     pub fn boot(&self) -> u64 {
         self.boot
+    }
+
+    pub fn uptime_ms(&self) -> u64 {
+        self.uptime_ms
+    }
+
+    pub fn ran_ms(&self) -> u64 {
+        self.ran_ms
+    }
+
+    pub fn wait(&mut self, ms: u64) {
+        self.uptime_ms += ms;
+        self.ran_ms += ms;
     }
 
     pub fn file_id(&self, inode: u64) -> FileId {
@@ -353,6 +369,7 @@ impl World {
             after.apply(op, *fate);
         }
         after.boot += 1;
+        after.uptime_ms = 0;
         after.names = after.durable_names.clone();
         let named = &after.names;
         after.inodes.retain(|inode, _| named.values().any(|used| used == inode));
