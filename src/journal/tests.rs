@@ -523,13 +523,17 @@ fn a_path_of_no_letters_is_said_to_be_empty() {
 
 #[test]
 fn a_look_finds_what_is_pending_and_nothing_else() {
-    let (_fixture, journal) = Fixture::new(&small_segments());
+    let (fixture, journal) = Fixture::new(&small_segments());
     let settle = |state: &mut CursorState| {
         let end = journal.end().unwrap();
         state.damaged(state.cursor, end.since(state.cursor));
     };
     let cursor = CursorFile::open(journal.store(), Open::Write).unwrap();
-    assert!(journal.may_have_pending().unwrap(), "a journal that nobody has written to has no mark");
+    assert!(!journal.may_have_pending().unwrap(), "nothing was ever written");
+    let mark = fs::read(fixture.path.join(layout::APPEND_LOCK)).unwrap();
+    fs::write(fixture.path.join(layout::APPEND_LOCK), b"").unwrap();
+    assert!(journal.may_have_pending().unwrap(), "without a mark nothing is known");
+    fs::write(fixture.path.join(layout::APPEND_LOCK), mark).unwrap();
     append(&journal, 1, 1);
     assert!(journal.may_have_pending().unwrap());
     cursor.update(settle).unwrap();
