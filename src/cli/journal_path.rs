@@ -63,7 +63,7 @@ pub fn open_or_create(path: &JournalPath, settings: &Settings, voice: Voice) -> 
 /// Opens the journal for writing, or makes it. Where it exists its limits are widened, never narrowed.
 pub fn open_or_widen(path: &JournalPath, settings: &Settings, voice: Voice) -> anyhow::Result<Journal> {
     let (journal, ignored) = Journal::open_or_create_widening(path.as_path(), settings)?;
-    tell_if_renewed(&journal, voice);
+    prepare(&journal, voice);
     if !ignored.is_empty() {
         let options: Vec<_> = ignored.iter().map(limits::option_of).collect();
         voice.problem(format_args!(
