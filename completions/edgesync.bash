@@ -40,6 +40,9 @@ _edgesync() {
             edgesync,replay)
                 cmd="edgesync__subcmd__replay"
                 ;;
+            edgesync,skip)
+                cmd="edgesync__subcmd__skip"
+                ;;
             edgesync,stats)
                 cmd="edgesync__subcmd__stats"
                 ;;
@@ -56,7 +59,7 @@ _edgesync() {
 
     case "${cmd}" in
         edgesync)
-            opts="-j -q -v -h -V --journal --quiet --verbose --help --version append replay stats cat dead compact verify init man completions"
+            opts="-j -q -v -h -V --journal --quiet --verbose --help --version append replay stats cat dead skip compact verify init man completions"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 1 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -406,7 +409,7 @@ _edgesync() {
             return 0
             ;;
         edgesync__subcmd__replay)
-            opts="-j -q -v -h --to --exec --batch-size --batch-bytes --body --retries --backoff --backoff-max --timeout --on-refused --header --header-file --token-file --ca-cert --journal --quiet --verbose --help"
+            opts="-j -q -v -h --to --exec --batch-size --batch-bytes --body --retries --backoff --backoff-max --timeout --on-refused --refusals-max --require-ack --header --header-file --token-file --ca-cert --journal --quiet --verbose --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -450,6 +453,14 @@ _edgesync() {
                     ;;
                 --on-refused)
                     COMPREPLY=($(compgen -W "dead-letter stop" -- "${cur}"))
+                    return 0
+                    ;;
+                --refusals-max)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --require-ack)
+                    COMPREPLY=($(compgen -W "auto always never" -- "${cur}"))
                     return 0
                     ;;
                 --header)
@@ -499,6 +510,38 @@ _edgesync() {
                     if [[ "${BASH_VERSINFO[0]}" -ge 4 ]]; then
                         compopt -o filenames
                     fi
+                    return 0
+                    ;;
+                --journal)
+                    COMPREPLY=()
+                    if [[ "${BASH_VERSINFO[0]}" -ge 4 ]]; then
+                        compopt -o plusdirs
+                    fi
+                    return 0
+                    ;;
+                -j)
+                    COMPREPLY=()
+                    if [[ "${BASH_VERSINFO[0]}" -ge 4 ]]; then
+                        compopt -o plusdirs
+                    fi
+                    return 0
+                    ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        edgesync__subcmd__skip)
+            opts="-j -q -v -h --through --journal --quiet --verbose --help"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                --through)
+                    COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
                 --journal)

@@ -34,6 +34,7 @@ complete -c edgesync -n "__fish_edgesync_needs_command" -f -a "replay" -d 'Deliv
 complete -c edgesync -n "__fish_edgesync_needs_command" -f -a "stats" -d 'Shows the counters and the backlog'
 complete -c edgesync -n "__fish_edgesync_needs_command" -f -a "cat" -d 'Prints entries in order'
 complete -c edgesync -n "__fish_edgesync_needs_command" -f -a "dead" -d 'Shows the entries that the sink refused for good'
+complete -c edgesync -n "__fish_edgesync_needs_command" -f -a "skip" -d 'Gives up entries that wait: moves the cursor past them, on the record'
 complete -c edgesync -n "__fish_edgesync_needs_command" -f -a "compact" -d 'Gives back the disk space of entries that were dealt with'
 complete -c edgesync -n "__fish_edgesync_needs_command" -f -a "verify" -d 'Reads every byte of the journal; says what is damaged, and where'
 complete -c edgesync -n "__fish_edgesync_needs_command" -f -a "init" -d 'Creates a journal, or changes the limits of one'
@@ -70,6 +71,10 @@ complete -c edgesync -n "__fish_edgesync_using_subcommand replay" -l backoff-max
 complete -c edgesync -n "__fish_edgesync_using_subcommand replay" -l timeout -d 'Give one request, or one run of the command, this long' -r
 complete -c edgesync -n "__fish_edgesync_using_subcommand replay" -l on-refused -d 'What to do with an entry that is refused for good' -r -f -a "dead-letter\t'Keep it in dead-letter.jsonl with the reason, and go on'
 stop\t'End the run; nothing overtakes it'"
+complete -c edgesync -n "__fish_edgesync_using_subcommand replay" -l refusals-max -d 'Take it that the receiver refuses everything when it has refused this many entries in a row; 0: never' -r
+complete -c edgesync -n "__fish_edgesync_using_subcommand replay" -l require-ack -d 'Whether a success counts for which the receiver does not send Edgesync-Acked-Seq' -r -f -a "auto\t'It counts until this receiver has sent one for this journal'
+always\t'It never counts'
+never\t'It always counts; what is remembered of this receiver is forgotten'"
 complete -c edgesync -n "__fish_edgesync_using_subcommand replay" -l header -d 'Send this header field, written \'Name: value\'; may be repeated' -r
 complete -c edgesync -n "__fish_edgesync_using_subcommand replay" -l header-file -d 'Send the header fields of this file: one \'Name: value\' a line, # begins a comment' -r -F
 complete -c edgesync -n "__fish_edgesync_using_subcommand replay" -l token-file -d 'Send the bearer token of this file [or of the environment: EDGESYNC_TOKEN]' -r -F
@@ -106,6 +111,11 @@ complete -c edgesync -n "__fish_edgesync_using_subcommand dead; and __fish_seen_
 complete -c edgesync -n "__fish_edgesync_using_subcommand dead; and __fish_seen_subcommand_from list" -s q -l quiet -d 'Print nothing where the next run may succeed by itself, and one line where a person has to act'
 complete -c edgesync -n "__fish_edgesync_using_subcommand dead; and __fish_seen_subcommand_from list" -s v -l verbose -d 'Say how it went, even if nobody is watching'
 complete -c edgesync -n "__fish_edgesync_using_subcommand dead; and __fish_seen_subcommand_from list" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c edgesync -n "__fish_edgesync_using_subcommand skip" -l through -d 'Skip every entry up to and including this seq' -r
+complete -c edgesync -n "__fish_edgesync_using_subcommand skip" -s j -l journal -d 'The journal\'s directory [default: $XDG_STATE_HOME/edgesync/journal]' -r -f -a "(__fish_complete_directories)"
+complete -c edgesync -n "__fish_edgesync_using_subcommand skip" -s q -l quiet -d 'Print no remarks and no progress; only an error that ends the run'
+complete -c edgesync -n "__fish_edgesync_using_subcommand skip" -s v -l verbose -d 'Say how it went, even if nobody is watching'
+complete -c edgesync -n "__fish_edgesync_using_subcommand skip" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c edgesync -n "__fish_edgesync_using_subcommand compact" -s j -l journal -d 'The journal\'s directory [default: $XDG_STATE_HOME/edgesync/journal]' -r -f -a "(__fish_complete_directories)"
 complete -c edgesync -n "__fish_edgesync_using_subcommand compact" -l dry-run -d 'Say what would be given back, and change nothing'
 complete -c edgesync -n "__fish_edgesync_using_subcommand compact" -s q -l quiet -d 'Print nothing where the next run may succeed by itself, and one line where a person has to act'

@@ -40,6 +40,10 @@ module completions {
     [ "dead-letter" "stop" ]
   }
 
+  def "nu-complete edgesync replay require_ack" [] {
+    [ "auto" "always" "never" ]
+  }
+
   # Delivers what is pending, in order, to a URL or a command
   export extern "edgesync replay" [
     --to: string              # Deliver to this URL, with POST
@@ -52,6 +56,8 @@ module completions {
     --backoff-max: string     # Never wait longer than this between retries
     --timeout: string         # Give one request, or one run of the command, this long
     --on-refused: string@"nu-complete edgesync replay on_refused" # What to do with an entry that is refused for good
+    --refusals-max: string    # Take it that the receiver refuses everything when it has refused this many entries in a row; 0: never
+    --require-ack: string@"nu-complete edgesync replay require_ack" # Whether a success counts for which the receiver does not send Edgesync-Acked-Seq
     --header: string          # Send this header field, written 'Name: value'; may be repeated
     --header-file: path       # Send the header fields of this file: one 'Name: value' a line, # begins a comment
     --token-file: path        # Send the bearer token of this file [or of the environment: EDGESYNC_TOKEN]
@@ -106,6 +112,15 @@ module completions {
     --format: string@"nu-complete edgesync dead list format" # How to print
     --journal(-j): directory  # The journal's directory [default: $XDG_STATE_HOME/edgesync/journal]
     --quiet(-q)               # Print nothing where the next run may succeed by itself, and one line where a person has to act
+    --verbose(-v)             # Say how it went, even if nobody is watching
+    --help(-h)                # Print help (see more with '--help')
+  ]
+
+  # Gives up entries that wait: moves the cursor past them, on the record
+  export extern "edgesync skip" [
+    --through: string         # Skip every entry up to and including this seq
+    --journal(-j): directory  # The journal's directory [default: $XDG_STATE_HOME/edgesync/journal]
+    --quiet(-q)               # Print no remarks and no progress; only an error that ends the run
     --verbose(-v)             # Say how it went, even if nobody is watching
     --help(-h)                # Print help (see more with '--help')
   ]

@@ -5,6 +5,7 @@
 
 use std::io;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use crate::record::Seq;
 use crate::storage::{OTHERS_MAY_WRITE, OTHERS_MAY_WRITE_HERE};
@@ -98,6 +99,20 @@ pub enum Error {
         /// The journal directory.
         path: PathBuf,
     },
+    /// A command that an earlier run has started still runs, and may still deliver.
+    #[error("a command that an earlier run started still runs: it holds {}", path.display())]
+    CommandRuns {
+        /// The lock that it holds.
+        path: PathBuf,
+        /// How long it may still take; none if that is unknown, or it could not be ended.
+        left: Option<Duration>,
+    },
+    /// Somebody asked to stop during a wait for a lock.
+    #[error("stopped while another process held the lock of {}", path.display())]
+    Stopped {
+        /// The file whose lock was waited for.
+        path: PathBuf,
+    },
     /// The journal is at its limit and its overflow policy is not to drop entries.
     #[error("{} is full: {limit}", path.display())]
     Full {
@@ -174,6 +189,16 @@ impl Error {
             ),
             Self::Unsafe { .. } => Some("move it away, or run edgesync as the journal's owner".into()),
             Self::Busy { .. } => Some("try again when it has finished".into()),
+            Self::CommandRuns { left: Some(left), .. } => {
+                let seconds = left.as_secs() + 1;
+                Some(format!("it may take another {seconds} s; a run after that ends it and goes on"))
+            }
+            Self::CommandRuns { path, left: None } => {
+                Some(format!("wait for its end, or end it: `fuser -v {}` names its processes", path.display()))
+            }
+            Self::Stopped { path } => {
+                Some(format!("`fuser -v {}` names the processes that use it", path.display()))
+            }
             Self::Full { .. } => {
                 Some("deliver (`edgesync replay`) or raise the limit (`edgesync init --max-bytes`)".into())
             }
@@ -209,6 +234,8 @@ impl Error {
             Self::Full { path, limit } => Self::Full { path: path.clone(), limit: limit.clone() },
             Self::Latched { path } => Self::Latched { path: path.clone() },
             Self::Busy { path } => Self::Busy { path: path.clone() },
+            Self::CommandRuns { path, left } => Self::CommandRuns { path: path.clone(), left: *left },
+            Self::Stopped { path } => Self::Stopped { path: path.clone() },
             Self::Closed => Self::Closed,
             other => Self::Invalid(other.to_string()),
         }

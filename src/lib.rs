@@ -43,8 +43,9 @@
 //! The formats, and what a crash leaves behind: `docs/design.md`.
 
 mod buffer;
-mod child_env;
+mod environment;
 mod error;
+mod exec_lock;
 #[cfg(test)]
 mod exploration;
 #[cfg(all(test, not(fuzzing)))]
@@ -66,14 +67,15 @@ pub use buffer::{
     UploadResult, WriteError,
 };
 pub use error::{Error, Result};
+pub use exec_lock::ExecLock;
 pub use ingest::{IngestOptions, IngestReport, MAX_LINE_MAX, NotTaken, Notice, SyncPolicy, ingest};
 pub use journal::{
     Compaction, Config, Damage, DeadLetter, DeadLetters, Finding, Item, Journal, Limits, Overflow, Reader,
-    Settings, Stats, Verification,
+    Settings, Skipped, Stats, Verification,
 };
 pub use printable::printable;
 pub use record::{Record, Seq, Timestamp};
-pub use replay::{OnRefused, Progress, ReplayOptions, ReplayReport, Replayer, RunEnd};
+pub use replay::{OnRefused, Progress, ReplayOptions, ReplayReport, Replayer, RequireAck, RunEnd};
 pub use sink::{Batch, BodyFormat, ExecOptions, ExecSink, FormerJournal, Outcome, Sink, UnknownBodyFormat};
 #[cfg(feature = "http")]
 pub use sink::{HttpOptions, HttpSetupError, HttpSink};

@@ -10,6 +10,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::io::retry_on_intr;
 use rustix::pipe::{PipeFlags, pipe_with};
 use tokio::sync::watch;
 
@@ -39,8 +40,8 @@ impl Stopper {
             first
         });
         if first {
-            // One byte into an empty pipe of which we hold both ends cannot fail.
-            let _ = rustix::io::write(&self.0.write_end, b"!");
+            // One byte into an empty pipe of which we hold both ends cannot fail otherwise.
+            let _ = retry_on_intr(|| rustix::io::write(&self.0.write_end, b"!"));
         }
     }
 }

@@ -210,7 +210,10 @@ impl Link {
                     tracing::warn!(reason, remaining = report.remaining, "the upload failed");
                     self.go_offline(&mut state, job.epoch);
                 }
-                RunEnd::WrongSetup { reason } | RunEnd::Refused { reason } => {
+                RunEnd::WrongSetup { reason }
+                | RunEnd::Refused { reason }
+                | RunEnd::RefusesAll { reason, .. }
+                | RunEnd::Unacknowledged { reason } => {
                     tracing::error!(reason, remaining = report.remaining, "delivery stopped");
                     self.go_offline(&mut state, job.epoch);
                 }

@@ -130,6 +130,7 @@ impl Shared {
             let _ = request.send(self.stats().map(|stats| ReplayReport {
                 delivered: 0,
                 dead_lettered: 0,
+                dead_letter_statuses: Vec::new(),
                 damaged: 0,
                 evicted: 0,
                 remaining: stats.journal.pending,
@@ -195,7 +196,7 @@ impl<T> Buffer<T> {
         {
             shared.intake.alert.start(callback, Arc::downgrade(&shared))?;
         }
-        let worker = Worker::new(Arc::clone(&shared), sink, stop, options.batch_size);
+        let worker = Worker::new(Arc::clone(&shared), sink, stop, (options.batch_size, options.refusals_max));
         let thread = thread::Builder::new().name("edgesync-deliver".into());
         thread.spawn(move || worker.run()).map_err(Error::io("start a thread for", shared.journal.path()))?;
         tracing::debug!(path = %shared.journal.path().display(), id = %shared.journal.id(), "buffer opened");

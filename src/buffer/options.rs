@@ -30,6 +30,7 @@ pub struct BufferOptions {
     /// None: as the journal says, or [`CAPACITY`] if it is made now.
     pub(super) max_capacity: Option<u64>,
     pub(super) batch_size: u64,
+    pub(super) refusals_max: u64,
     pub(super) persist_path: Option<PathBuf>,
     pub(super) dead_letter_threshold: u64,
     pub(super) on_disk_failure: OnDiskFailure,
@@ -41,6 +42,7 @@ impl Default for BufferOptions {
         Self {
             max_capacity: None,
             batch_size: 500,
+            refusals_max: 10,
             persist_path: None,
             dead_letter_threshold: 1_000,
             on_disk_failure: OnDiskFailure::ReturnItem,
@@ -69,6 +71,15 @@ impl BufferOptions {
     #[must_use]
     pub fn batch_size(mut self, entries: u64) -> Self {
         self.batch_size = entries;
+        self
+    }
+
+    /// A receiver that refuses this many entries in a row, with none accepted in between, refuses everything: delivery stops,
+    /// and asks about one entry each time that it is tried again; default 10; 0 is no limit. See
+    /// [`ReplayOptions::refusals_max`](crate::ReplayOptions::refusals_max).
+    #[must_use]
+    pub fn refusals_max(mut self, entries: u64) -> Self {
+        self.refusals_max = entries;
         self
     }
 
@@ -102,6 +113,7 @@ impl fmt::Debug for BufferOptions {
             .debug_struct("BufferOptions")
             .field("max_capacity", &self.max_capacity)
             .field("batch_size", &self.batch_size)
+            .field("refusals_max", &self.refusals_max)
             .field("persist_path", &self.persist_path)
             .field("dead_letter_threshold", &self.dead_letter_threshold)
             .field("on_disk_failure", &self.on_disk_failure)

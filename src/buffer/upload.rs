@@ -14,6 +14,7 @@ use tokio::runtime::Handle;
 use uuid::Uuid;
 
 use super::completion::block_on;
+use crate::exec_lock::ExecLock;
 use crate::record::{Seq, decode};
 use crate::sink::{Batch, BodyFormat, FormerJournal, Outcome, Sink};
 use crate::stop::Stop;
@@ -168,6 +169,10 @@ impl<S: Sink> Sink for Unpanicking<S> {
             tracing::error!(reason, "an upload panicked");
             Outcome::Later { reason, retry_after: None }
         })
+    }
+
+    fn guard(&mut self, lock: ExecLock) {
+        self.0.guard(lock);
     }
 }
 

@@ -19,9 +19,11 @@ pub(super) struct Worker<S> {
 }
 
 impl<S: Sink> Worker<S> {
-    pub fn new(shared: Arc<Shared>, sink: S, stop: CurrentStop, batch_size: u64) -> Self {
+    pub fn new(shared: Arc<Shared>, sink: S, stop: CurrentStop, limits: (u64, u64)) -> Self {
+        let (batch_size, refusals_max) = limits;
         let options = ReplayOptions {
             batch_size,
+            refusals_max,
             // The program decides when to try again: after a failure the buffer is offline.
             retries: 0,
             backoff: Duration::ZERO,

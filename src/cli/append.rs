@@ -1,6 +1,8 @@
 //! `edgesync append`.
 
 use std::io::{ErrorKind, Write};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use anyhow::Context as _;
 use clap::builder::FalseyValueParser;
@@ -46,7 +48,14 @@ pub fn run(args: AppendArgs, global: &GlobalArgs, voice: Voice) -> anyhow::Resul
     let path = JournalPath::of(global)?;
     path.prepare()?;
     let (stopper, stop) = Stop::pair().context("cannot prepare for signals")?;
+    let reads = Arc::new(AtomicBool::new(false));
+    let has_begun = Arc::clone(&reads);
     signals::watch(move |count| match count {
+        // Whatever opening waits for (another process's lock, a slow disk): there is nothing yet that would have to be saved.
+        1 if !has_begun.load(Ordering::SeqCst) => {
+            voice.problem("stopped before anything was read");
+            std::process::exit(ExitCode::Failed.number().into());
+        }
         1 => stopper.stop(),
         _ => {
             voice.problem("stopped at once: lines that were read but not yet acknowledged may be missing");
@@ -59,7 +68,8 @@ pub fn run(args: AppendArgs, global: &GlobalArgs, voice: Voice) -> anyhow::Resul
     }
     let options = IngestOptions { text: args.text, max_line: args.max_line, sync: args.sync };
     let input = output::raw_stdin().context("cannot read standard input")?;
-    let mut tee = if args.tee { Some(output::raw()?) } else { None };
+    let mut tee = if args.tee { Some(output::Patient::new(&stop)?) } else { None };
+    reads.store(true, Ordering::SeqCst);
     let tee = tee.as_mut().map(|stdout| stdout as &mut (dyn Write + Send));
     let mut say = |notice| say(&notice, voice);
     let report = edgesync::ingest(&journal, input, tee, &options, &stop, &mut say);

@@ -20,6 +20,7 @@ use super::init::InitArgs;
 use super::man::ManArgs;
 use super::replay::ReplayArgs;
 use super::report::{Usage, Voice};
+use super::skip::SkipArgs;
 use super::stats::StatsArgs;
 use super::verify::VerifyArgs;
 
@@ -71,6 +72,7 @@ pub enum Command {
     Stats(StatsArgs),
     Cat(CatArgs),
     Dead(DeadArgs),
+    Skip(SkipArgs),
     Compact(CompactArgs),
     Verify(VerifyArgs),
     Init(InitArgs),

@@ -56,9 +56,9 @@ impl ExitCode {
             }
             Self::Failed => "failed: I/O or internal error; what was acknowledged is safe",
             Self::Usage => "wrong usage",
-            Self::Partial => "partial: some entries were delivered, others still wait",
+            Self::Partial => "partial: some entries were settled, others still wait",
             Self::NothingDelivered => {
-                "nothing delivered: the sink cannot be reached or refuses everything; all still waits"
+                "nothing settled: the sink cannot be reached or refuses everything; everything still waits"
             }
             Self::SetAside => "done, but entries were set aside: rejected, dead-lettered or damaged",
             Self::Unsound => "the journal is damaged or not a journal",
@@ -100,7 +100,7 @@ impl ExitCode {
             | Error::MissingSegment { .. }
             | Error::CursorBeyondEnd { .. }
             | Error::Unsafe { .. } => Self::Unsound,
-            Error::Busy { .. } => Self::Busy,
+            Error::Busy { .. } | Error::CommandRuns { .. } => Self::Busy,
             Error::Full { .. } => Self::Full,
             _ => Self::Failed,
         }

@@ -45,7 +45,7 @@ const DEFAULT_JOURNAL: (&str, &str) = (
 );
 const PROXY: (&str, &str) = (
     "HTTPS_PROXY, HTTP_PROXY, ALL_PROXY, NO_PROXY",
-    "The proxy to go through, and the hosts that need none, as other programs have them.",
+    "The proxy to go through, and the hosts that need none, as other programs have them. An https receiver is reached by a tunnel (CONNECT), an http one by requests that the proxy passes on.",
 );
 const COLOUR: (&str, &str) =
     ("NO_COLOR", "If set, messages have no colour. They have none outside a terminal either.");
@@ -58,6 +58,7 @@ pub const ALL: &[&PageText] = &[
     &CAT,
     &DEAD,
     &DEAD_LIST,
+    &SKIP,
     &COMPACT,
     &VERIFY,
     &INIT,
@@ -113,8 +114,8 @@ const EDGESYNC: PageText = PageText {
         Term("dead-letter.jsonl", "Entries that the sink refused for good, with the reason."),
         Term("damaged.jsonl", "Bytes that failed their checksum."),
         Term(
-            "append.lock, replay.lock, alert.lock",
-            "Locks. They may stay behind; an old one locks nothing.",
+            "append.lock, replay.lock, exec.lock, alert.lock",
+            "Locks of writers, of the deliverer, of its command, and of an alert command. They may stay behind; an old one locks nothing.",
         ),
     ],
     examples: &[
@@ -131,6 +132,7 @@ const EDGESYNC: PageText = PageText {
         "edgesync-stats",
         "edgesync-cat",
         "edgesync-dead",
+        "edgesync-skip",
         "edgesync-compact",
         "edgesync-verify",
         "edgesync-init",
@@ -153,7 +155,7 @@ pub const APPEND: PageText = PageText {
         (
             "SIGNALS",
             &[Text(
-                "On SIGINT, SIGTERM or SIGHUP every whole line that was read is made durable, then append ends. A second signal ends it at once; what was acknowledged is safe. When the reader of --tee goes away, journaling goes on.",
+                "On SIGINT, SIGTERM or SIGHUP every whole line that was read is made durable, then append ends. Another process that holds the journal's lock, or a reader of --tee that does not read, delays that by 2 seconds at most; lines that could not be made durable are named. A second signal ends it at once; what was acknowledged is safe. When the reader of --tee goes away, journaling goes on.",
             )],
         ),
     ],
@@ -214,9 +216,12 @@ pub const REPLAY: PageText = PageText {
         (
             "ANSWERS",
             &[
-                Term("2xx", "Delivered. With Edgesync-Acked-Seq: N only up to N."),
                 Term(
-                    "no connection, time-out, 408, 425, 429, 5xx",
+                    "2xx",
+                    "Delivered, if the whole request had been sent and the receiver's system had acknowledged it when the answer came; a 2xx before that means try later. With Edgesync-Acked-Seq: N only up to N. A receiver that has sent that once for this journal has to send it always: without it a 2xx may be somebody else's, such as a captive portal's, and means try later. See --require-ack.",
+                ),
+                Term(
+                    "no connection, time-out, 408, 409, 425, 429, 5xx",
                     "Try later: the same bytes again, with growing pauses; Retry-After is honoured. After --retries the run ends.",
                 ),
                 Term(
@@ -226,7 +231,7 @@ pub const REPLAY: PageText = PageText {
                 Term("413", "Too large: the batch is halved, in order, until it fits."),
                 Term(
                     "400, 422, other 4xx",
-                    "Refused: the batch is bisected, in order, to the entry at fault, which is dead-lettered. After 10 refusals in a row the run ends instead.",
+                    "Refused: the batch is bisected, in order, to the entry at fault, which is dead-lettered. After 10 refusals in a row (--refusals-max) with nothing accepted in between the run ends instead, and so do later runs, after one request each, until an entry is accepted. Ways out: mend the receiver; --refusals-max 0 for one run; edgesync-skip(1).",
                 ),
             ],
         ),
@@ -252,12 +257,21 @@ pub const REPLAY: PageText = PageText {
                 ),
                 Term("EDGESYNC_ATTEMPT", "1 for the first attempt, 2 for the second, and so on."),
                 Term("EDGESYNC_IDEMPOTENCY_KEY", "The same key, without the quotes."),
+                Text(
+                    "Of the environment of edgesync the command has the rest, without the variables that begin with EDGESYNC_ (several hold secrets); EDGESYNC_JOURNAL it keeps.",
+                ),
+                Text(
+                    "Standard input is a file that is complete before the command starts: the command sees the whole body or nothing. Put cat | before a command that insists on a pipe (Python's asyncio connect_read_pipe does).",
+                ),
+                Text(
+                    "If edgesync is killed with SIGKILL its command goes on, and holds exec.lock: a descriptor above 99 that it and its children inherit. Every replay, also one with --to, then exits with 7 until the command has ended. When --timeout has passed since the command was started, the next replay ends the processes that still hold the lock (SIGTERM, 2 seconds later SIGKILL), and goes on. A process that has become another user cannot be found so: replay stays busy until it ends. Once the command has ended by itself, what it has left running in the background is left alone.",
+                ),
             ],
         ),
         (
             "SIGNALS",
             &[Text(
-                "On SIGINT, SIGTERM or SIGHUP the batch that is under way has about 2 seconds to end; a second signal ends replay at once. Either way the journal is sound, and the next run goes on from there.",
+                "On SIGINT, SIGTERM or SIGHUP the batch that is under way has about 2 seconds to end, and so has a wait for another process's lock; an attempt to connect ends at once; a second signal ends replay at once. Either way the journal is sound, and the next run goes on from there.",
             )],
         ),
     ],
@@ -283,7 +297,7 @@ pub const REPLAY: PageText = PageText {
         Text("Through a command:"),
         Code("edgesync replay --exec 'ssh archive \"cat >> readings.ndjson\"'"),
     ],
-    see_also: &["edgesync", "edgesync-append", "edgesync-stats", "edgesync-dead-list"],
+    see_also: &["edgesync", "edgesync-append", "edgesync-stats", "edgesync-dead-list", "edgesync-skip"],
 };
 
 const STATS: PageText = PageText {
@@ -381,6 +395,30 @@ const DEAD_EXAMPLES: &[Part] = &[
     Text("What was refused, and why?"),
     Code("edgesync dead list --format json | jq -c '[.seq, .status, .reason]'"),
 ];
+
+const SKIP: PageText = PageText {
+    name: "edgesync-skip",
+    exit: &[Done, Failed, Usage, Unsound, Busy],
+    sections: &[(
+        "OUTPUT",
+        &[
+            Text(
+                "One line says how many entries were skipped, and how many still wait. It is no error if there was nothing to skip. A seq that was never written is one (exit code 2), and nothing is skipped then.",
+            ),
+            Text(
+                "The next batch tells the receiver, with Edgesync-Prev-Seq, that the entries between will not come. A batch that was in flight when its run ended, and lies behind the skipped entries, is sent again as it was.",
+            ),
+        ],
+    )],
+    examples: &[
+        Text("The receiver refuses everything up to seq 1200, and nobody needs that any more:"),
+        Code("edgesync skip -j /var/lib/edgesync/cam --through 1200"),
+        Text("Look at what would be skipped, first:"),
+        Code("edgesync cat -j /var/lib/edgesync/cam --pending --to 1200"),
+    ],
+    see_also: &["edgesync", "edgesync-replay", "edgesync-cat", "edgesync-compact"],
+    ..PLAIN
+};
 
 const COMPACT: PageText = PageText {
     name: "edgesync-compact",

@@ -17,6 +17,7 @@ mod output;
 mod replay;
 mod report;
 mod signals;
+mod skip;
 mod stats;
 mod stats_format;
 mod values;
@@ -50,6 +51,7 @@ fn dispatch(cli: Cli, voice: Voice) -> anyhow::Result<ExitCode> {
         Command::Stats(args) => stats::run(&args, &global),
         Command::Cat(args) => cat::run(args, &global, voice),
         Command::Dead(args) => dead::run(&args, &global, voice),
+        Command::Skip(args) => skip::run(&args, &global, voice),
         Command::Compact(args) => compact::run(&args, &global, voice),
         Command::Verify(args) => verify::run(&args, &global, voice),
         Command::Init(args) => init::run(&args, &global, voice),

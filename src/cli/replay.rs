@@ -11,8 +11,8 @@ use anyhow::Context as _;
 use clap::parser::ValueSource;
 use clap::{ArgMatches, ValueEnum, ValueHint};
 use edgesync::{
-    BodyFormat, ExecOptions, ExecSink, HttpOptions, HttpSink, OnRefused, Progress, ReplayOptions,
-    ReplayReport, Replayer, RunEnd, Sink, Stop,
+    BodyFormat, Error, ExecOptions, ExecSink, HttpOptions, HttpSink, OnRefused, Progress, ReplayOptions,
+    ReplayReport, Replayer, RequireAck, RunEnd, Sink, Stop,
 };
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
@@ -75,6 +75,15 @@ pub struct ReplayArgs {
         default_value = "dead-letter"
     )]
     on_refused: OnRefusedArg,
+    /// Take it that the receiver refuses everything when it has refused this many entries in a row; 0: never
+    ///
+    /// The last of them is not dead-lettered, and the run ends. The count goes on over all runs until an entry is accepted; at
+    /// the limit each run asks about one entry.
+    #[arg(long, value_name = "COUNT", env = "EDGESYNC_REFUSALS_MAX", default_value = "10")]
+    refusals_max: u64,
+    /// Whether a success counts for which the receiver does not send Edgesync-Acked-Seq
+    #[arg(long, value_name = "WHEN", env = "EDGESYNC_REQUIRE_ACK", value_enum, default_value = "auto")]
+    require_ack: RequireAckArg,
     /// Send this header field, written 'Name: value'; may be repeated
     ///
     /// Other users can see the command line: a secret belongs in --header-file, --token-file or the environment.
@@ -114,6 +123,16 @@ enum OnRefusedArg {
     Stop,
 }
 
+#[derive(Debug, Clone, Copy, ValueEnum)]
+enum RequireAckArg {
+    /// It counts until this receiver has sent one for this journal
+    Auto,
+    /// It never counts
+    Always,
+    /// It always counts; what is remembered of this receiver is forgotten
+    Never,
+}
+
 impl ReplayArgs {
     /// A sink on the command line is meant instead of one in the environment, not beside it.
     pub fn let_command_line_win(&mut self, matches: &ArgMatches) {
@@ -128,6 +147,7 @@ impl ReplayArgs {
             ("header_file", "--header-file"),
             ("token_file", "--token-file"),
             ("ca_cert", "--ca-cert"),
+            ("require_ack", "--require-ack"),
         ];
         let given = http.iter().find(|(id, _)| source(id) == Some(ValueSource::CommandLine));
         self.http_option = given.map(|(_, option)| *option);
@@ -194,6 +214,14 @@ impl ReplayArgs {
                 OnRefusedArg::DeadLetter => OnRefused::DeadLetter,
                 OnRefusedArg::Stop => OnRefused::Stop,
             },
+            refusals_max: self.refusals_max,
+            // A command names no entry: from it a success is one.
+            require_ack: match self.require_ack {
+                _ if self.exec.is_some() => RequireAck::Auto,
+                RequireAckArg::Auto => RequireAck::Auto,
+                RequireAckArg::Always => RequireAck::Always,
+                RequireAckArg::Never => RequireAck::Never,
+            },
         }
     }
 }
@@ -203,7 +231,7 @@ pub fn run(args: ReplayArgs, global: &GlobalArgs, voice: Voice) -> anyhow::Resul
     let (stopper, stop) = Stop::pair().context("cannot prepare for signals")?;
     let sink = args.sink(&stop)?;
     let journal = journal_path::open(&path, voice)?;
-    let replayer = Replayer::new(&journal, sink, &args.options())?;
+    let replayer = Replayer::new(&journal.heeding(&stop), sink, &args.options())?;
 
     let done = Arc::new(AtomicU64::new(0));
     let done_so_far = Arc::clone(&done);
@@ -230,6 +258,10 @@ pub fn run(args: ReplayArgs, global: &GlobalArgs, voice: Voice) -> anyhow::Resul
         bar.finish_and_clear();
     }
     journal_path::finish_alerts(&journal, &stop);
+    if let Err(error @ Error::Stopped { .. }) = &report {
+        voice.problem(format_args!("{error}; what was delivered last is sent again next time"));
+        return Ok(code_when_cut_short(&done));
+    }
     let tally = Tally::of(report?);
     let code = tally.code();
     match code {
@@ -242,12 +274,15 @@ pub fn run(args: ReplayArgs, global: &GlobalArgs, voice: Voice) -> anyhow::Resul
 
 /// Ends the process in the middle of a request. What is on the disk is as after a crash: the batch is sent again next time.
 fn leave(done: &AtomicU64, voice: Voice) -> ! {
-    let done = done.load(Ordering::Relaxed);
+    let entries = done.load(Ordering::Relaxed);
     voice.problem(format_args!(
-        "stopped while a request was under way; {done} entries done before it; the next run goes on from there"
+        "stopped while a request was under way; {entries} entries done before it; the next run goes on from there"
     ));
-    let code = if done > 0 { ExitCode::Partial } else { ExitCode::NothingDelivered };
-    std::process::exit(code.number().into())
+    std::process::exit(code_when_cut_short(done).number().into())
+}
+
+fn code_when_cut_short(done: &AtomicU64) -> ExitCode {
+    if done.load(Ordering::Relaxed) > 0 { ExitCode::Partial } else { ExitCode::NothingDelivered }
 }
 
 fn draw(bar: &mut Option<ProgressBar>, progress: &Progress) {
@@ -266,10 +301,12 @@ fn draw(bar: &mut Option<ProgressBar>, progress: &Progress) {
 struct Tally {
     delivered: u64,
     dead_lettered: u64,
+    /// How the dead letters were refused.
+    statuses: Vec<u16>,
     damaged: u64,
     evicted: u64,
     remaining: u64,
-    /// Why it ended before everything was dealt with.
+    /// Why it ended before everything was settled.
     reason: Option<String>,
     /// Another run will not get further by itself.
     stuck: bool,
@@ -278,12 +315,22 @@ struct Tally {
 impl Tally {
     fn of(report: ReplayReport) -> Self {
         let ReplayReport { delivered, dead_lettered, damaged, evicted, remaining, end, .. } = report;
+        let statuses = report.dead_letter_statuses;
         let reason = match &end {
             RunEnd::Drained => None,
+            RunEnd::RefusesAll { refusals, seq, status, reason } => Some(format!(
+                "{} in a row refused, seq {seq} last, with status {status} ({reason}); the ways out: mend the receiver; \
+                 --refusals-max 0, for one run; or `edgesync skip --through {seq}`",
+                values::counted(*refusals, "entry"),
+            )),
+            RunEnd::Unacknowledged { reason } => {
+                Some(format!("{reason}; if the receiver no longer sends it: --require-ack never"))
+            }
             RunEnd::Stopped => Some("stopped by a signal".into()),
             end => Some(end.reason().unwrap_or("the run ended early").to_owned()),
         };
-        Self { delivered, dead_lettered, damaged, evicted, remaining, reason, stuck: end.needs_a_person() }
+        let stuck = end.needs_a_person();
+        Self { delivered, dead_lettered, statuses, damaged, evicted, remaining, reason, stuck }
     }
 
     fn is_empty(&self) -> bool {
@@ -298,7 +345,8 @@ impl Tally {
 
     fn code(&self) -> ExitCode {
         let drained = self.reason.is_none() || self.remaining == 0;
-        let end = match (drained, self.delivered) {
+        let settled = self.delivered + self.dead_lettered + self.damaged + self.evicted;
+        let end = match (drained, settled) {
             (true, _) => ExitCode::Done,
             (false, 0) => ExitCode::NothingDelivered,
             (false, _) => ExitCode::Partial,
@@ -314,11 +362,14 @@ impl fmt::Display for Tally {
             return out.write_str("nothing was pending");
         }
         write!(out, "delivered {}", self.delivered)?;
-        let terms = [
-            ("dead-lettered", self.dead_lettered),
-            ("damaged", self.damaged),
-            ("evicted meanwhile", self.evicted),
-        ];
+        if self.dead_lettered > 0 {
+            write!(out, ", dead-lettered {}", self.dead_lettered)?;
+            let statuses: Vec<_> = self.statuses.iter().map(u16::to_string).collect();
+            if !statuses.is_empty() {
+                write!(out, " (status {})", statuses.join(", "))?;
+            }
+        }
+        let terms = [("damaged", self.damaged), ("evicted meanwhile", self.evicted)];
         for (name, number) in terms.into_iter().filter(|(_, number)| *number > 0) {
             write!(out, ", {name} {number}")?;
         }
@@ -345,8 +396,16 @@ mod tests {
         remaining: u64,
         reason: Option<&str>,
     ) -> Tally {
-        let reason = reason.map(str::to_owned);
-        Tally { delivered, dead_lettered, damaged, evicted: 0, remaining, reason, stuck: false }
+        Tally {
+            delivered,
+            dead_lettered,
+            statuses: if dead_lettered > 0 { vec![413, 422] } else { Vec::new() },
+            damaged,
+            evicted: 0,
+            remaining,
+            reason: reason.map(str::to_owned),
+            stuck: false,
+        }
     }
 
     #[test]
@@ -358,7 +417,8 @@ mod tests {
             (tally(7, 1, 0, 0, None), ExitCode::SetAside),
             (tally(7, 0, 3, 0, None), ExitCode::SetAside),
             (tally(0, 0, 0, 9, ended), ExitCode::NothingDelivered),
-            (tally(0, 9, 0, 1, ended), ExitCode::NothingDelivered),
+            (tally(0, 9, 0, 1, ended), ExitCode::Partial),
+            (tally(0, 0, 2, 1, ended), ExitCode::Partial),
             (tally(5, 0, 0, 4, ended), ExitCode::Partial),
             (tally(5, 1, 0, 4, ended), ExitCode::Partial),
             (tally(9, 0, 0, 0, ended), ExitCode::Done),
@@ -372,7 +432,7 @@ mod tests {
     fn the_summary_is_one_line_with_the_reason() {
         assert_eq!(
             tally(1200, 1, 0, 300, Some("connection refused")).to_string(),
-            "delivered 1200, dead-lettered 1, 300 still wait: connection refused"
+            "delivered 1200, dead-lettered 1 (status 413, 422), 300 still wait: connection refused"
         );
         assert_eq!(tally(0, 0, 0, 1, Some("HTTP 503")).to_string(), "delivered 0, 1 still waits: HTTP 503");
         assert_eq!(tally(0, 0, 0, 0, None).to_string(), "nothing was pending");

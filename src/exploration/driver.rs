@@ -14,11 +14,14 @@ use crate::ingest::{IngestOptions, SyncPolicy, ingest};
 use crate::journal::{
     Appender, Committed, CursorFile, CursorState, Durability, Journal, RejectedLine, Settings, repair_in,
 };
-use crate::record::{Block, Timestamp, decode};
+use crate::record::{Block, Seq, Timestamp, decode};
 use crate::replay::{ReplayOptions, Replayer};
 use crate::stop::Stop;
 use crate::storage::sim::{Restore, Sim, World};
 use crate::storage::{Open, Store};
+
+/// Of the runs in a script: few, so that they are met.
+pub(super) const REFUSALS_MAX: u64 = 3;
 
 /// What a script consists of.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -46,6 +49,8 @@ pub(super) enum Step {
         answers: Answers,
     },
     Compact,
+    /// Gives up so many of the entries that wait.
+    Skip(u64),
     /// Changes a limit.
     MaxEntries(u64),
     Inspect,
@@ -150,6 +155,7 @@ impl Driver {
             Step::Ingest { lines, sync } => self.ingest(lines, sync),
             Step::Replay { batch, answers } => self.replay(batch, answers),
             Step::Compact => self.journal()?.compact(false).map(drop),
+            Step::Skip(count) => self.skip(count),
             Step::MaxEntries(most) => {
                 self.journal()?;
                 let settings = Settings { max_entries: Some(most), ..Settings::default() };
@@ -276,11 +282,24 @@ impl Driver {
             batch_size: batch,
             retries: 0,
             backoff: Duration::ZERO,
+            refusals_max: REFUSALS_MAX,
             ..ReplayOptions::default()
         };
         Replayer::new(&journal, receiver, &options)?.run(&Stop::never(), &mut |_| ())?;
         let cursor = CursorFile::open(journal.store(), Open::Read)?.load()?.cursor;
         self.history.note(Event::CursorAt(cursor.get()));
+        Ok(())
+    }
+
+    fn skip(&mut self, count: u64) -> Result<()> {
+        let journal = self.journal()?;
+        let stats = journal.stats()?;
+        let count = count.min(stats.next_seq - stats.cursor);
+        if let Some(through) = Seq::new(stats.cursor + count - 1).filter(|_| count > 0) {
+            self.history.note(Event::Skipping(count));
+            let cursor = journal.skip(through)?.cursor;
+            self.history.note(Event::CursorAt(cursor.get()));
+        }
         Ok(())
     }
 

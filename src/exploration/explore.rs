@@ -342,6 +342,33 @@ fn whatever_call_fails_every_promise_holds() {
     broken.panic_if_broken();
 }
 
+#[test]
+fn no_call_that_a_signal_breaks_off_ends_anything() {
+    let broken = Tally::default();
+    let injected = AtomicU64::new(0);
+    for_each_script(|script| {
+        let run = |plan| {
+            let mut driver = Driver::new(World::default(), Facts::new(script.strict), &script.settings);
+            driver.sim.fail(plan);
+            let errors = driver.run(&script.steps);
+            (errors, driver)
+        };
+        let (_, healthy) = run(None);
+        for at in 1..=healthy.sim.calls() {
+            let (errors, driver) = run(Some(Plan { at, fault: Fault::Interrupted, for_good: false }));
+            if driver.sim.fired() {
+                injected.fetch_add(1, Ordering::Relaxed);
+                let errors: Vec<_> = errors.iter().map(ToString::to_string).collect();
+                let result =
+                    if errors.is_empty() { driver.history.verdict() } else { Err(errors.join("; ")) };
+                broken.report(&format!("{}, EINTR at call {at}", script.name), result);
+            }
+        }
+    });
+    println!("{} calls broken off", injected.into_inner());
+    broken.panic_if_broken();
+}
+
 /// Runs a script with a fault; then the fault is gone and another process starts, at once or after a power cut.
 /// None if the fault met no call.
 fn fail(script: &Script, plan: Plan) -> Option<Result<(), String>> {

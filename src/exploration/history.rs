@@ -24,6 +24,8 @@ pub(super) enum Event {
     Confirmed { first: u64, last: u64 },
     /// A line was kept that is no entry.
     Rejected,
+    /// So many entries were about to be skipped, at most.
+    Skipping(u64),
     /// A run ended well with the cursor there.
     CursorAt(u64),
     /// An entry was damaged on the disk.
@@ -55,6 +57,10 @@ pub(super) struct Facts {
     pub ruined: BTreeSet<u64>,
     /// The journal does not open before it is repaired.
     pub spoilt: bool,
+    /// At some time it was so: what it knew of earlier runs may be gone.
+    pub was_spoilt: bool,
+    /// No more entries than this can count as skipped.
+    pub skipped_max: u64,
     seq_of: HashMap<Bytes, u64>,
     batches: BTreeMap<(u64, u64), Vec<Bytes>>,
     /// The id, once a writer has opened the journal; and all ids that it had.
@@ -90,6 +96,7 @@ impl Facts {
             }
             Event::Confirmed { first, last } => self.confirmed.extend(*first..=*last),
             Event::CursorAt(seq) => self.cursor = self.cursor.max(*seq),
+            Event::Skipping(count) => self.skipped_max += count,
             Event::Ruined(seq) => {
                 self.ruined.insert(*seq);
             }
@@ -97,6 +104,7 @@ impl Facts {
                 self.spoilt = true;
                 // With journal.json the id may be gone.
                 self.id = None;
+                self.was_spoilt = true;
                 // A cursor that is gone begins anew: everything that is there is delivered again.
                 self.cursor = 0;
                 self.batches.clear();

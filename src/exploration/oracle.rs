@@ -4,7 +4,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use super::driver::{Driver, Step, cursor_of, each_record};
+use super::driver::{Driver, REFUSALS_MAX, Step, cursor_of, each_record};
 use super::history::{Bytes, Facts, text};
 use super::receiver::Answers;
 use crate::journal::{CursorState, Journal, Settings};
@@ -77,6 +77,28 @@ fn check_counts(state: &CursorState, dead: &BTreeSet<u64>, facts: &Facts) -> Res
     }
     if state.damaged > facts.ruined.len() as u64 {
         return Err(format!("{} counted as damaged, {} were", state.damaged, facts.ruined.len()));
+    }
+    if !facts.was_spoilt {
+        check_refusals(state, dead, facts)?;
+    }
+    Ok(())
+}
+
+/// Nothing is skipped but what was to be, and no receiver that refuses everything costs more than the limit, over all runs.
+fn check_refusals(state: &CursorState, dead: &BTreeSet<u64>, facts: &Facts) -> Result<(), String> {
+    if state.skipped > facts.skipped_max {
+        return Err(format!("{} skipped, {} were to be", state.skipped, facts.skipped_max));
+    }
+    let (mut in_a_row, mut most, mut previous) = (0, 0, 0);
+    for seq in dead {
+        in_a_row = if facts.confirmed.range(previous + 1..*seq).next().is_some() { 1 } else { in_a_row + 1 };
+        most = most.max(in_a_row);
+        previous = *seq;
+    }
+    // One that is kept, but was not counted before a crash, may have been skipped or evicted since.
+    let uncounted = dead.len() as u64 - state.dead_lettered;
+    if most >= REFUSALS_MAX + uncounted {
+        return Err(format!("{most} in a row became dead letters: {dead:?}"));
     }
     Ok(())
 }

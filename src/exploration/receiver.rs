@@ -14,6 +14,8 @@ pub(super) enum Answers {
     Accept,
     /// Every batch with an entry whose seq is a multiple of this.
     Refuse(u64),
+    /// Every batch.
+    RefuseAll,
     /// Takes the first half of a batch.
     Half,
     /// Takes so many batches, and then cannot be reached: the last one may or may not have arrived.
@@ -57,6 +59,7 @@ impl Receiver {
             Answers::Refuse(every) if (first..=last).any(|seq| seq % every == 0) => {
                 return Outcome::Refused { status: 422, reason: "no".into() };
             }
+            Answers::RefuseAll => return Outcome::Refused { status: 422, reason: "no".into() },
             Answers::Later(taken) if self.sent > taken => {
                 return Outcome::Later { reason: "not now".into(), retry_after: None };
             }

@@ -37,6 +37,8 @@ pub(super) fn all() -> Vec<Script> {
         evict_entries(),
         evict_bytes(),
         refuse(),
+        refuse_all(),
+        skip(),
         in_part(),
         without_sync(),
         ingest(),
@@ -83,6 +85,26 @@ fn refuse() -> Script {
     steps.extend([replay(5, Answers::AtMost(2)), append(4, 60), Step::Kill, replay(2, Answers::Refuse(2))]);
     steps.extend([append(3, 60), replay(9, Answers::Refuse(4)), Step::Compact]);
     Script { name: "refuse", settings: small(), strict: false, steps }
+}
+
+/// A receiver that refuses everything, run after run; its limit; and what comes after.
+fn refuse_all() -> Script {
+    let refuse = || replay(3, Answers::RefuseAll);
+    let mut steps =
+        vec![append(7, 60), replay(2, Answers::Later(1)), refuse(), refuse(), Step::Kill, refuse()];
+    steps.extend([Step::Skip(1), refuse(), replay(2, Answers::Later(1)), refuse(), append(3, 60), refuse()]);
+    steps.extend([replay(3, Answers::Accept), append(2, 60), refuse(), Step::Compact]);
+    Script { name: "refuse all", settings: small(), strict: false, steps }
+}
+
+/// Entries are given up: in flight, damaged, in several segments.
+fn skip() -> Script {
+    let mut steps = vec![append(6, 100), replay(2, Answers::Later(1)), Step::Skip(1), append(4, 100)];
+    steps.extend([replay(2, Answers::Later(0)), Step::Damage(2), Step::Skip(5), Step::Kill, append(3, 100)]);
+    steps.extend([replay(3, Answers::Later(1)), Step::Skip(99), Step::Compact, append_as(1, 2, false)]);
+    steps.extend([Step::Skip(1), replay(2, Answers::Accept), append(1, 10), Step::Skip(0)]);
+    let settings = Settings { max_entries: Some(8), ..small() };
+    Script { name: "skip", settings, strict: false, steps }
 }
 
 /// Batches taken in part.

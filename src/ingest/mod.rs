@@ -110,7 +110,7 @@ pub fn ingest(
     stop: &Stop,
     notice: &mut (dyn FnMut(Notice) + Send),
 ) -> Result<IngestReport> {
-    run(&mut Appender::open(journal)?, input, tee, options, stop, notice)
+    run(&mut Appender::open(&journal.heeding(stop))?, input, tee, options, stop, notice)
 }
 
 fn run<C: Committer>(

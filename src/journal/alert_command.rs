@@ -14,7 +14,7 @@ use uuid::Uuid;
 
 use super::config::Limits;
 use super::{Journal, Stats};
-use crate::child_env::without_secrets;
+use crate::environment;
 use crate::stop::Stop;
 
 /// How long a command that was told to end has before it is killed, and a killed one before it is given up.
@@ -86,8 +86,10 @@ pub(crate) fn run(
     // Our standard output may be a stream of entries.
     let output = io::stderr().as_fd().try_clone_to_owned().map_or_else(|_| Stdio::null(), Stdio::from);
     let mut sh = Command::new("sh");
-    without_secrets(&mut sh)
-        .args(["-c", command])
+    for name in environment::withheld() {
+        sh.env_remove(name);
+    }
+    sh.args(["-c", command])
         // Not the caller's, which may name another one.
         .env("EDGESYNC_JOURNAL", std::path::absolute(journal.path())?)
         .env("EDGESYNC_JOURNAL_ID", journal.id().to_string())

@@ -33,6 +33,7 @@ pub(crate) fn create_in(store: Store, config: Config) -> Result<(Store, Config)>
     let segment = store.open(&layout::segment_name(Seq::FIRST), Open::Create)?;
     segment.sync_data()?;
     store.open(layout::REPLAY_LOCK, Open::Create)?;
+    store.open(layout::EXEC_LOCK, Open::Create)?;
     CursorFile::create(&store, &CursorState::new())?;
     // A crash may keep one name and lose another: what makes it a journal comes after all else is there.
     store.sync_names()?;
@@ -51,7 +52,11 @@ fn check_nothing_is_lost(store: &Store) -> Result<()> {
             Some(first) => first == Seq::FIRST && store.size(&name)? == 0,
             None => matches!(
                 name.as_str(),
-                layout::CONFIG_NEW | layout::CURSOR | layout::APPEND_LOCK | layout::REPLAY_LOCK
+                layout::CONFIG_NEW
+                    | layout::CURSOR
+                    | layout::APPEND_LOCK
+                    | layout::REPLAY_LOCK
+                    | layout::EXEC_LOCK
             ),
         };
         if !harmless {

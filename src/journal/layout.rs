@@ -10,6 +10,8 @@ pub(crate) const APPEND_LOCK: &str = "append.lock";
 pub(crate) const REPLAY_LOCK: &str = "replay.lock";
 /// Held by the process whose alert command is running.
 pub(crate) const ALERT_LOCK: &str = "alert.lock";
+/// Held by a command that delivers.
+pub(crate) const EXEC_LOCK: &str = "exec.lock";
 pub(crate) const REJECTED: &str = "rejected.jsonl";
 pub(crate) const DEAD_LETTER: &str = "dead-letter.jsonl";
 pub(crate) const DAMAGED: &str = "damaged.jsonl";
@@ -59,6 +61,7 @@ pub(crate) fn is_ours(name: &str) -> bool {
             | APPEND_LOCK
             | REPLAY_LOCK
             | ALERT_LOCK
+            | EXEC_LOCK
             | REJECTED
             | DEAD_LETTER
             | DAMAGED

@@ -12,7 +12,7 @@
 //! | `attempts` | when a run last tried to deliver, and what came of it |
 //! | `side_file`, `rejected`, `dead_letter`, `damaged` | what could not go the usual way |
 //! | `alert`, `alert_command` | the command that runs when entries are being lost |
-//! | `stats`, `compact`, `verify`, `repair` | inspection and upkeep |
+//! | `stats`, `compact`, `verify`, `repair`, `skip` | inspection and upkeep |
 //!
 //! What each operation leaves behind when it is cut off: docs/design.md.
 
@@ -37,6 +37,7 @@ mod seek;
 mod segment_writer;
 mod segments;
 mod side_file;
+mod skip;
 mod slot;
 mod stats;
 mod tail;
@@ -59,7 +60,7 @@ pub(crate) use self::appender::{Appender, Committed, Durability};
 pub(crate) use self::attempts::{Attempts, Ending};
 pub use self::compact::Compaction;
 pub use self::config::{Config, Limits, Overflow, Settings};
-pub(crate) use self::cursor::{CursorFile, CursorState, InFlight};
+pub(crate) use self::cursor::{CursorFile, CursorState, InFlight, Route};
 pub(crate) use self::damaged::set_aside;
 pub(crate) use self::dead_letter::keep as keep_dead_letter;
 pub use self::dead_letter::{DeadLetter, DeadLetters};
@@ -71,10 +72,12 @@ pub(crate) use self::rejected::RejectedLine;
 #[cfg(test)]
 pub(crate) use self::repair::repair_in;
 use self::segment_writer::SegmentWriter;
+pub use self::skip::Skipped;
 pub use self::stats::Stats;
 pub(crate) use self::tail_mark::TailMark;
 pub use self::verify::{Finding, Verification};
 use crate::error::{Error, Result};
+use crate::exec_lock::ExecLock;
 use crate::record::Seq;
 use crate::stop::Stop;
 use crate::storage::disk::Disk;
@@ -88,13 +91,14 @@ const DELIVERY_PAUSE: Duration = Duration::from_millis(20);
 #[derive(Debug, Clone)]
 pub struct Journal(Arc<Inner>);
 
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 struct Inner {
     store: Store,
     config: Config,
     /// What was done when it was found to be a copy.
     renewal: Option<Renewal>,
-    alerts: Alerts,
+    /// One for all clones: an alert must be waited for wherever it was raised.
+    alerts: Arc<Alerts>,
 }
 
 impl Journal {
@@ -180,7 +184,7 @@ impl Journal {
     }
 
     fn from_parts(store: Store, config: Config) -> Self {
-        Self(Arc::new(Inner { store, config, renewal: None, alerts: Alerts::default() }))
+        Self(Arc::new(Inner { store, config, renewal: None, alerts: Arc::default() }))
     }
 
     /// A copy, or what came back from a backup, gets an id of its own: what it gives out from now on must not be taken
@@ -189,7 +193,7 @@ impl Journal {
         let lock = store.open(layout::APPEND_LOCK, Open::Create)?;
         let _guard = lock.lock()?;
         let (config, renewal) = origin::settle(&store, &lock)?;
-        Ok(Self(Arc::new(Inner { store, config, renewal, alerts: Alerts::default() })))
+        Ok(Self(Arc::new(Inner { store, config, renewal, alerts: Arc::default() })))
     }
 
     /// Changes the limits, for all writers, where they differ.
@@ -208,7 +212,7 @@ impl Journal {
         let changed = current.with(settings)?;
         origin::replace(&changed, &store, &lock)?;
         let renewal = renewal.or_else(|| self.0.renewal.clone());
-        let alerts = Alerts::default();
+        let alerts = Arc::clone(&self.0.alerts);
         Ok(Self(Arc::new(Inner { store, config: changed, renewal, alerts })))
     }
 
@@ -271,6 +275,17 @@ impl Journal {
     /// I/O errors.
     pub fn compact(&self, dry_run: bool) -> Result<Compaction> {
         compact::compact(self, dry_run)
+    }
+
+    /// Moves the cursor past every entry up to and including `through`, on the record: the entries that were not settled are
+    /// counted as skipped, and no receiver gets them. For a person who knows that they need not arrive.
+    ///
+    /// A crash leaves it done or not done. Entries stay on disk until their space is given back.
+    ///
+    /// # Errors
+    /// [`Error::Busy`] while another process delivers; [`Error::Invalid`] if the journal has no entry `through`; I/O errors.
+    pub fn skip(&self, through: Seq) -> Result<Skipped> {
+        skip::skip(self, through)
     }
 
     /// Reads every byte and tells what is wrong where. Changes nothing.
@@ -346,11 +361,24 @@ impl Journal {
         Ok(CursorFile::open(self.store(), Open::Read)?.load()?.lost())
     }
 
+    /// The same journal, for work that somebody may ask to stop: then a wait for another process's lock ends too, at the latest
+    /// 2 s later, with [`Error::Stopped`].
+    pub fn heeding(&self, stop: &Stop) -> Self {
+        Self(Arc::new(Inner { store: self.store().heeding(stop), ..Inner::clone(&self.0) }))
+    }
+
+    /// The lock that a command of a deliverer's holds.
+    pub(crate) fn exec_lock(&self) -> ExecLock {
+        ExecLock::new(self.store(), layout::EXEC_LOCK)
+    }
+
     /// Takes the right to deliver; it lasts as long as the file is open.
     pub(crate) fn lock_for_delivery(&self) -> Result<File> {
         let lock = self.store().open(layout::REPLAY_LOCK, Open::Create)?;
         for _ in 0..DELIVERY_TRIES {
             if lock.try_lock_for_good()? {
+                // Whatever the sink: a command of a run that was killed must not deliver after us.
+                self.exec_lock().clear()?;
                 return Ok(lock);
             }
             // An evicting writer has it for a moment when it settles what a dead deliverer has left.

@@ -11,6 +11,7 @@ use super::reader::{Item, Reader};
 use super::tail_mark::NameChange;
 use super::{Journal, layout, segments};
 use crate::error::{Error, Result};
+use crate::exec_lock::ExecLock;
 use crate::record::Seq;
 use crate::storage::{Open, Store};
 
@@ -132,9 +133,11 @@ impl Space {
             state.evict_to(end);
         })?;
         if state.undecided() > 0 {
-            // If nobody delivers, no answer will come: what was passed in flight is evicted.
+            // If nobody delivers, no answer will come: what was passed in flight is evicted. A command that a killed
+            // deliverer has left may still deliver it.
             let replay_lock = self.store.open(layout::REPLAY_LOCK, Open::Create)?;
-            if replay_lock.try_lock_for_good()? {
+            let exec_lock = ExecLock::new(&self.store, layout::EXEC_LOCK);
+            if replay_lock.try_lock_for_good()? && !exec_lock.is_held()? {
                 state = self.cursor_file.update(CursorState::trim)?;
             }
         }

@@ -9,8 +9,8 @@ use super::batcher::{Filled, rebuild};
 use super::read_ahead::ReadAhead;
 use crate::error::Result;
 use crate::journal::{
-    Attempts, CursorFile, CursorState, Damage, Ending, InFlight, Item, Journal, Reader, keep_dead_letter,
-    set_aside,
+    Attempts, CursorFile, CursorState, Damage, Ending, InFlight, Item, Journal, Reader, Route,
+    keep_dead_letter, set_aside,
 };
 use crate::record::Seq;
 use crate::sink::{Batch, BodyFormat, FormerJournal};
@@ -34,6 +34,10 @@ pub(crate) struct Ledger {
     initial: CursorState,
     /// Taken by the receiver, not yet recorded.
     taken: Option<Seq>,
+    /// The receiver has named the last entry that it took; not yet recorded.
+    named: bool,
+    /// The way to the receiver, if it has a name.
+    route: Option<Route>,
     /// How the bodies of new batches are laid out.
     body: BodyFormat,
     /// The run ends before this seq: what is appended later is for the next run.
@@ -42,7 +46,7 @@ pub(crate) struct Ledger {
 
 impl Ledger {
     /// Takes the right to deliver, and makes durable what has been appended so far.
-    pub fn open(journal: &Journal, body: BodyFormat) -> Result<Self> {
+    pub fn open(journal: &Journal, receiver: Option<&str>, body: BodyFormat) -> Result<Self> {
         let replay_lock = journal.lock_for_delivery()?;
         let until = journal.sync()?;
         let cursor_file = CursorFile::open(journal.store(), Open::Write)?;
@@ -62,6 +66,8 @@ impl Ledger {
             initial: state.clone(),
             state,
             taken: None,
+            named: false,
+            route: receiver.map(|receiver| Route::new(config.id, receiver)),
             body,
             until,
         })
@@ -102,6 +108,21 @@ impl Ledger {
             Err(error) => Some(error.to_string()),
         };
         self.attempts.end(&self.replay_lock, &Ending { success, error: error.as_deref() });
+    }
+
+    /// Dead letters since the receiver last took an entry, over all runs.
+    pub fn refusals(&self) -> u64 {
+        if self.taken.is_some() { 0 } else { self.state.refusals }
+    }
+
+    /// Whether this receiver has once named the last entry that it took.
+    pub fn receiver_acknowledges(&self) -> bool {
+        self.route.is_some() && self.state.acknowledging == self.route
+    }
+
+    /// Forgets that it has.
+    pub fn forget_acknowledgement(&mut self) -> Result<()> {
+        if self.receiver_acknowledges() { self.step(|state| state.acknowledging = None) } else { Ok(()) }
     }
 
     /// What to send first: batches that may have been sent before, in their old boundaries, or else a new one.
@@ -146,10 +167,11 @@ impl Ledger {
         }
     }
 
-    /// The receiver has everything up to and including `last`. Recorded with the next step.
-    pub fn take(&mut self, last: Seq) {
+    /// The receiver has everything up to and including `last`, and may have named it. Recorded with the next step.
+    pub fn take(&mut self, last: Seq, named: bool) {
         debug_assert!(self.taken.is_none_or(|taken| taken < last));
         self.taken = Some(last);
+        self.named |= named;
     }
 
     /// Records what was taken.
@@ -172,8 +194,8 @@ impl Ledger {
         self.rebuild(part, self.state.last_delivered)
     }
 
-    /// Keeps the entry as a dead letter and moves past it.
-    pub fn dead_letter(&mut self, seq: Seq, status: u16, reason: &str) -> Result<()> {
+    /// Keeps the entry as a dead letter and moves past it. False if it cannot be read any more, and is none.
+    pub fn dead_letter(&mut self, seq: Seq, status: u16, reason: &str) -> Result<bool> {
         let mut reader = Reader::open(self.journal.store(), seq, Some(seq.next()))?;
         match reader.read()? {
             Some(Item::Entry(record)) => {
@@ -186,10 +208,10 @@ impl Ledger {
                     &self.journal.config().limits,
                     (lost - 1, lost),
                 );
-                Ok(())
+                Ok(true)
             }
-            Some(Item::Damaged(damage)) => self.step_over(&damage),
-            None => Ok(()),
+            Some(Item::Damaged(damage)) => self.step_over(&damage).map(|()| false),
+            None => Ok(false),
         }
     }
 
@@ -232,16 +254,18 @@ impl Ledger {
 
     /// Records what was taken together with one step, in one write and one sync.
     fn step(&mut self, step: impl FnOnce(&mut CursorState)) -> Result<()> {
-        let taken = self.taken;
+        let (taken, named) = (self.taken, self.route.filter(|_| self.named));
         let renewed = self.former.map(|_| self.id);
         self.state = self.cursor_file.update(|state| {
             if let Some(last) = taken {
                 state.delivered(last);
                 state.introduced = renewed.or(state.introduced);
+                state.acknowledging = named.or(state.acknowledging);
             }
             step(state);
         })?;
         self.taken = None;
+        self.named = false;
         Ok(())
     }
 }

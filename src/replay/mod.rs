@@ -7,10 +7,11 @@
 //! | `read_ahead` | has the next batch put together meanwhile |
 //! | `helper` | a thread that something is handed to and back: one for the link, one for the batcher |
 //! | `run` | the run itself, and the link: send, hear, decide |
-//! | `backoff`, `narrowing` | pure decisions: how long to wait; which part of a refused batch comes next |
+//! | `backoff`, `narrowing`, `acks` | pure decisions: how long to wait; which part of a refused batch comes next; whether a success counts |
 //!
 //! A crash at any point repeats at most the two batches in flight, each with its old boundaries, body and key.
 
+mod acks;
 mod backoff;
 mod batcher;
 mod helper;
@@ -21,8 +22,11 @@ mod run;
 #[cfg(test)]
 mod tests;
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
+use self::acks::Acks;
+pub use self::acks::RequireAck;
 use self::backoff::Backoff;
 use self::batcher::{BatchLimits, Batcher};
 use self::helper::Helper;
@@ -31,6 +35,7 @@ use self::read_ahead::ReadAhead;
 use self::run::{Link, Run};
 use crate::error::{Error, Result};
 use crate::journal::Journal;
+use crate::record::Seq;
 use crate::sink::{BodyFormat, Sink};
 use crate::stop::Stop;
 
@@ -63,6 +68,12 @@ pub struct ReplayOptions {
     pub backoff_max: Duration,
     /// What happens to refused entries.
     pub on_refused: OnRefused,
+    /// An endpoint that refuses this many entries in a row, with none accepted in between, refuses everything: what is wrong
+    /// then is not the entries. The last of them is not dead-lettered, and the run ends. The count is kept in the journal: at
+    /// the limit a run asks about one entry, and goes on only if that is accepted. Default 10; 0 is no limit.
+    pub refusals_max: u64,
+    /// Whether a success counts for which the receiver does not name the last entry that it took.
+    pub require_ack: RequireAck,
 }
 
 impl Default for ReplayOptions {
@@ -75,6 +86,8 @@ impl Default for ReplayOptions {
             backoff: Duration::from_secs(1),
             backoff_max: Duration::from_secs(60),
             on_refused: OnRefused::DeadLetter,
+            refusals_max: 10,
+            require_ack: RequireAck::Auto,
         }
     }
 }
@@ -110,9 +123,26 @@ pub enum RunEnd {
         /// What to mend.
         reason: String,
     },
-    /// An entry was refused and the run was to stop then, or too many were in a row.
+    /// An entry was refused and the run was to stop then.
     Refused {
-        /// The last reason, for people.
+        /// For people.
+        reason: String,
+    },
+    /// Entry after entry was refused, as many as [`ReplayOptions::refusals_max`] allows: the receiver seems to refuse
+    /// everything.
+    RefusesAll {
+        /// Entries refused in a row, in this run and before.
+        refusals: u64,
+        /// The last of them; it still waits.
+        seq: Seq,
+        /// The HTTP status or the exit code of its refusal.
+        status: u16,
+        /// The beginning of the answer.
+        reason: String,
+    },
+    /// The sink reported success, but [`ReplayOptions::require_ack`] does not let it count.
+    Unacknowledged {
+        /// For people.
         reason: String,
     },
     /// Somebody asked it to stop.
@@ -127,7 +157,9 @@ impl RunEnd {
             Self::Later { reason }
             | Self::Suspicious { reason }
             | Self::WrongSetup { reason }
-            | Self::Refused { reason } => Some(reason),
+            | Self::Refused { reason }
+            | Self::RefusesAll { reason, .. }
+            | Self::Unacknowledged { reason } => Some(reason),
         }
     }
 
@@ -135,7 +167,11 @@ impl RunEnd {
     pub fn needs_a_person(&self) -> bool {
         match self {
             Self::Drained | Self::Stopped | Self::Later { .. } => false,
-            Self::Suspicious { .. } | Self::WrongSetup { .. } | Self::Refused { .. } => true,
+            Self::Suspicious { .. }
+            | Self::WrongSetup { .. }
+            | Self::Refused { .. }
+            | Self::RefusesAll { .. }
+            | Self::Unacknowledged { .. } => true,
         }
     }
 }
@@ -148,6 +184,8 @@ pub struct ReplayReport {
     pub delivered: u64,
     /// Entries that became dead letters.
     pub dead_lettered: u64,
+    /// The HTTP statuses or exit codes with which they were refused, each once, in ascending order.
+    pub dead_letter_statuses: Vec<u16>,
     /// Entries that could not be read.
     pub damaged: u64,
     /// Entries that were dropped meanwhile because the journal was at its limit.
@@ -166,24 +204,27 @@ pub struct Replayer<S> {
     retries: u32,
     backoff: Backoff,
     on_refused: OnRefused,
+    refusals_max: u64,
+    require_ack: RequireAck,
 }
 
 impl<S: Sink> Replayer<S> {
     /// Takes the right to deliver, and makes durable what has been appended so far.
     ///
     /// # Errors
-    /// [`Error::Busy`] if another process delivers; [`Error::Invalid`] for a batch size of 0; I/O errors.
-    pub fn new(journal: &Journal, sink: S, options: &ReplayOptions) -> Result<Self> {
+    /// [`Error::Busy`] if another process delivers, [`Error::CommandRuns`] if what one has left still may; [`Error::Invalid`] for a batch size of 0; I/O errors.
+    pub fn new(journal: &Journal, mut sink: S, options: &ReplayOptions) -> Result<Self> {
         if options.batch_size == 0 || options.batch_bytes == 0 {
             return Err(Error::Invalid("a batch has at least one entry and one byte".into()));
         }
         let limits =
             BatchLimits { entries: options.batch_size, bytes: options.batch_bytes, body: options.body };
-        let ledger = Ledger::open(journal, options.body)?;
+        let ledger = Ledger::open(journal, sink.receiver().as_deref(), options.body)?;
         let batcher = Batcher::open(journal.store(), ledger.state().cursor, ledger.until(), limits)?;
         let backoff = Backoff { base: options.backoff, max: options.backoff_max };
-        let (retries, on_refused) = (options.retries, options.on_refused);
-        Ok(Self { ledger, batcher, sink, retries, backoff, on_refused })
+        let ReplayOptions { retries, on_refused, refusals_max, require_ack, .. } = *options;
+        sink.guard(journal.exec_lock());
+        Ok(Self { ledger, batcher, sink, retries, backoff, on_refused, refusals_max, require_ack })
     }
 
     /// Delivers what was pending when the replayer was made, in order, until it is done or cannot go on now.
@@ -194,15 +235,22 @@ impl<S: Sink> Replayer<S> {
     /// # Errors
     /// I/O errors of the journal. What the sink says is not an error but the report's `end`.
     pub fn run(self, stop: &Stop, progress: &mut dyn FnMut(Progress)) -> Result<ReplayReport> {
-        let Self { mut ledger, batcher, sink, retries, backoff, on_refused } = self;
+        let Self { mut ledger, batcher, sink, retries, backoff, on_refused, refusals_max, require_ack } =
+            self;
         let done = Progress { done: 0, total: ledger.remaining() };
-        let mut link = Link { sink, stop, retries, backoff, taken_whole: false };
+        if require_ack == RequireAck::Never {
+            ledger.forget_acknowledgement()?;
+        }
+        let acks = Acks::new(require_ack, sink.receiver().is_some(), ledger.receiver_acknowledges());
+        let mut link = Link { sink, stop, retries, backoff, acks, taken_whole: false };
+        let mut dead_letter_statuses = BTreeSet::new();
         let path = ledger.journal().path().to_owned();
         let end = std::thread::scope(|scope| {
             let no_thread = |error| Error::io("start a thread for", path.clone())(error);
             let link = Helper::start(scope, "link", move |batch| link.deliver(batch)).map_err(no_thread)?;
             let batches = ReadAhead::start(scope, batcher).map_err(no_thread)?;
-            Run { link, batches, on_refused, progress, done, refusals: 0 }.run(&mut ledger)
+            let statuses = &mut dead_letter_statuses;
+            Run { link, batches, on_refused, refusals_max, progress, done, statuses }.run(&mut ledger)
         });
         // Also after an error: what was taken is recorded if that can be done.
         let flushed = ledger.flush();
@@ -213,6 +261,7 @@ impl<S: Sink> Replayer<S> {
         Ok(ReplayReport {
             delivered: after.delivered - before.delivered,
             dead_lettered: after.dead_lettered - before.dead_lettered,
+            dead_letter_statuses: dead_letter_statuses.into_iter().collect(),
             damaged: after.damaged - before.damaged,
             evicted: after.evicted - before.evicted,
             remaining: ledger.remaining(),

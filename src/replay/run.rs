@@ -1,7 +1,9 @@
 //! The link side of a run: send, hear, decide.
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
+use super::acks::Acks;
 use super::backoff::Backoff;
 use super::helper::Helper;
 use super::ledger::Ledger;
@@ -13,16 +15,14 @@ use crate::record::Seq;
 use crate::sink::{Batch, Outcome, Sink};
 use crate::stop::Stop;
 
-/// An endpoint that refuses this many entries in a row, with nothing taken in between, refuses everything: what is wrong
-/// then is not the entries.
-const REFUSALS_MAX: u32 = 10;
-
 /// The way to the receiver, with its patience.
 pub(crate) struct Link<'a, S> {
     pub sink: S,
     pub stop: &'a Stop,
     pub retries: u32,
     pub backoff: Backoff,
+    /// Which successes count.
+    pub acks: Acks,
     /// The batch before was taken whole.
     pub taken_whole: bool,
 }
@@ -40,11 +40,13 @@ pub(crate) struct Run<'a> {
     pub link: Helper<Dispatch, Verdict>,
     pub batches: ReadAhead,
     pub on_refused: OnRefused,
+    /// So many refusals in a row end the run; 0 is no limit.
+    pub refusals_max: u64,
     pub progress: &'a mut dyn FnMut(Progress),
     /// Entries dealt with, and entries there were at the start.
     pub done: Progress,
-    /// Entries refused since the last one that was taken.
-    pub refusals: u32,
+    /// How entries were refused that became dead letters.
+    pub statuses: &'a mut BTreeSet<u16>,
 }
 
 /// What to do after a batch.
@@ -55,7 +57,11 @@ enum Flow {
 
 /// What the receiver made of a batch, once it has made up its mind.
 pub(crate) enum Verdict {
-    Taken(Seq),
+    /// It has everything up to and including `last`, and may have named that.
+    Taken {
+        last: Seq,
+        named: bool,
+    },
     TooLarge {
         reason: String,
     },
@@ -71,7 +77,7 @@ pub(crate) enum Verdict {
 impl Verdict {
     /// Whether the receiver has taken all of the batch.
     fn is_whole(&self, batch: &Batch) -> bool {
-        matches!(self, Self::Taken(last) if *last == batch.last)
+        matches!(self, Self::Taken { last, .. } if *last == batch.last)
     }
 }
 
@@ -101,8 +107,8 @@ impl Run<'_> {
                 self.hear();
             }
             match verdict {
-                Verdict::Taken(last) => {
-                    self.taken(ledger, batch.first, last);
+                Verdict::Taken { last, named } => {
+                    self.taken(ledger, batch.first, last, named);
                     self.batches.recycle(batch.body);
                     if !(followed? && whole) {
                         ledger.flush()?;
@@ -147,11 +153,11 @@ impl Run<'_> {
             self.link.begin(Dispatch { batch: part, follows: false });
             let (part, verdict) = self.hear();
             match verdict {
-                Verdict::Taken(taken) => {
+                Verdict::Taken { last: taken, named } => {
                     if was_too_large {
                         self.batches.limit_bytes(part.body.len());
                     }
-                    self.taken(ledger, first, taken);
+                    self.taken(ledger, first, taken, named);
                     if taken < last {
                         break;
                     }
@@ -177,24 +183,24 @@ impl Run<'_> {
         let (status, reason) = match verdict {
             Verdict::Refused { status, reason } => (status, reason),
             Verdict::TooLarge { reason } => (413, reason),
-            Verdict::Taken(_) | Verdict::End(_) | Verdict::NotSent => return Ok(None),
+            Verdict::Taken { .. } | Verdict::End(_) | Verdict::NotSent => return Ok(None),
         };
-        self.refusals += 1;
         if self.on_refused == OnRefused::Stop {
             return Ok(Some(RunEnd::Refused { reason: format!("seq {seq} was refused: {reason}") }));
         }
-        if self.refusals >= REFUSALS_MAX {
-            let reason = format!("{REFUSALS_MAX} entries in a row were refused, seq {seq} last: {reason}");
-            return Ok(Some(RunEnd::Refused { reason }));
+        let refusals = ledger.refusals().saturating_add(1);
+        if self.refusals_max > 0 && refusals >= self.refusals_max {
+            return Ok(Some(RunEnd::RefusesAll { refusals, seq, status, reason }));
         }
-        ledger.dead_letter(seq, status, &reason)?;
+        if ledger.dead_letter(seq, status, &reason)? {
+            self.statuses.insert(status);
+        }
         self.advance(1);
         Ok(None)
     }
 
-    fn taken(&mut self, ledger: &mut Ledger, first: Seq, last: Seq) {
-        ledger.take(last);
-        self.refusals = 0;
+    fn taken(&mut self, ledger: &mut Ledger, first: Seq, last: Seq, named: bool) {
+        ledger.take(last, named);
         self.advance(last.since(first) + 1);
     }
 
@@ -215,6 +221,15 @@ impl<S: Sink> Link<'_, S> {
         verdict
     }
 
+    /// The last entry of a batch that was taken; why this run ends unless another attempt goes better, if none was.
+    fn taken(&mut self, batch: &Batch, through: Option<u64>) -> std::result::Result<Seq, RunEnd> {
+        if let Some(objection) = self.acks.objection(through.is_some()) {
+            return Err(RunEnd::Unacknowledged { reason: objection.into() });
+        }
+        last_taken(batch, through)
+            .ok_or_else(|| RunEnd::Later { reason: "the receiver took nothing of the batch".into() })
+    }
+
     /// Sends a batch until the receiver has made up its mind, or the patience of this run is over.
     fn send(&mut self, batch: &Batch) -> Verdict {
         let mut attempt = 0;
@@ -223,13 +238,13 @@ impl<S: Sink> Link<'_, S> {
                 return Verdict::End(RunEnd::Stopped);
             }
             attempt += 1;
-            let (end, reason, asked): (fn(String) -> RunEnd, _, _) = match self.sink.send(batch, attempt) {
-                Outcome::Delivered { through } => match taken(batch, through) {
-                    Some(last) => return Verdict::Taken(last),
-                    None => (later, "the receiver took nothing of the batch".to_owned(), None),
+            let (end, asked) = match self.sink.send(batch, attempt) {
+                Outcome::Delivered { through } => match self.taken(batch, through) {
+                    Ok(last) => return Verdict::Taken { last, named: through.is_some() },
+                    Err(end) => (end, None),
                 },
-                Outcome::Later { reason, retry_after } => (later, reason, retry_after),
-                Outcome::Suspicious { reason, retry_after } => (suspicious, reason, retry_after),
+                Outcome::Later { reason, retry_after } => (RunEnd::Later { reason }, retry_after),
+                Outcome::Suspicious { reason, retry_after } => (RunEnd::Suspicious { reason }, retry_after),
                 Outcome::WrongSetup { reason } => return Verdict::End(RunEnd::WrongSetup { reason }),
                 Outcome::TooLarge { reason } => return Verdict::TooLarge { reason },
                 Outcome::Refused { status, reason } => return Verdict::Refused { status, reason },
@@ -239,11 +254,10 @@ impl<S: Sink> Link<'_, S> {
                 return Verdict::End(RunEnd::Stopped);
             }
             if attempt > self.retries {
-                return Verdict::End(end(reason));
+                return Verdict::End(end);
             }
             let Some(wait) = self.backoff.wait_as_asked(attempt, fastrand::f64(), asked) else {
-                let seconds = asked.unwrap_or(Duration::ZERO).as_secs();
-                return Verdict::End(end(format!("{reason}; it asked to wait {seconds} s")));
+                return Verdict::End(too_long_a_wait(end, asked.unwrap_or(Duration::ZERO)));
             };
             if self.stop.wait(wait) {
                 return Verdict::End(RunEnd::Stopped);
@@ -252,16 +266,18 @@ impl<S: Sink> Link<'_, S> {
     }
 }
 
-fn later(reason: String) -> RunEnd {
-    RunEnd::Later { reason }
-}
-
-fn suspicious(reason: String) -> RunEnd {
-    RunEnd::Suspicious { reason }
-}
-
 /// The last entry of the batch that was taken, given the last one that the receiver names, if it does.
-fn taken(batch: &Batch, through: Option<u64>) -> Option<Seq> {
+fn last_taken(batch: &Batch, through: Option<u64>) -> Option<Seq> {
     let last = through.map_or(Some(batch.last), Seq::new)?.min(batch.last);
     (last >= batch.first).then_some(last)
+}
+
+/// The end of a run of which the receiver wishes that it waits longer than it does.
+fn too_long_a_wait(end: RunEnd, asked: Duration) -> RunEnd {
+    let longer = |reason: &str| format!("{reason}; it asked to wait {} s", asked.as_secs());
+    match end {
+        RunEnd::Later { reason } => RunEnd::Later { reason: longer(&reason) },
+        RunEnd::Suspicious { reason } => RunEnd::Suspicious { reason: longer(&reason) },
+        other => other,
+    }
 }

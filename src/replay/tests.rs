@@ -5,8 +5,10 @@ use std::sync::{Arc, Mutex};
 use std::time::Instant;
 
 use super::*;
+use crate::exec_lock::ExecLock;
 use crate::journal::test_support::{Fixture, append};
-use crate::journal::{CursorFile, CursorState, Settings};
+use crate::journal::{CursorFile, CursorState, InFlight, Item, Settings, keep_dead_letter};
+use crate::record::Seq;
 use crate::sink::{Batch, Outcome};
 use crate::storage::Open;
 
@@ -204,8 +206,102 @@ fn refused_entries_become_dead_letters_and_nothing_overtakes_them() {
 fn an_endpoint_that_refuses_everything_does_not_get_the_backlog_dead_lettered() {
     let (_fixture, journal) = journal(100);
     let report = run(&journal, &Script::new(|_, _| refused()), &options(20));
-    assert!(matches!(report.end, RunEnd::Refused { .. }));
+    let end =
+        RunEnd::RefusesAll { refusals: 10, seq: Seq::new(10).unwrap(), status: 422, reason: "no".into() };
+    assert_eq!(report.end, end);
     assert_eq!((report.delivered, report.dead_lettered, report.remaining), (0, 9, 91));
+    assert_eq!(report.dead_letter_statuses, [422]);
+}
+
+#[test]
+fn at_the_limit_of_refusals_every_further_run_asks_once_and_loses_nothing() {
+    let (_fixture, journal) = journal(100);
+    run(&journal, &Script::new(|_, _| refused()), &options(20));
+    for _ in 0..5 {
+        let script = Script::new(|_, _| refused());
+        let report = run(&journal, &script, &options(20));
+        assert_eq!((report.dead_lettered, report.remaining), (0, 91));
+        assert_eq!(script.ranges(), [(10, 10)]);
+    }
+    // The probe is taken: the run goes on, and the count begins anew.
+    let report = run(&journal, &Script::refusing(&[50]), &options(20));
+    assert_eq!((report.delivered, report.dead_lettered, report.end), (90, 1, RunEnd::Drained));
+    assert_eq!(cursor_of(&journal).refusals, 0);
+}
+
+#[test]
+fn without_a_limit_of_refusals_one_run_goes_past_them_all() {
+    let (_fixture, journal) = journal(30);
+    let unlimited = ReplayOptions { refusals_max: 0, ..options(20) };
+    let report = run(&journal, &Script::new(|_, _| refused()), &unlimited);
+    assert_eq!((report.dead_lettered, report.end), (30, RunEnd::Drained));
+    append(&journal, 31, 5);
+    let report = run(&journal, &Script::new(|_, _| refused()), &options(20));
+    assert_eq!((report.dead_lettered, report.remaining), (0, 5), "nothing was accepted in between");
+    let first_of_all = ReplayOptions { refusals_max: 1, ..options(20) };
+    let (_fixture, journal) = self::journal(3);
+    let report = run(&journal, &Script::new(|_, _| refused()), &first_of_all);
+    assert_eq!((report.dead_lettered, report.remaining), (0, 3));
+}
+
+#[test]
+fn a_dead_letter_that_a_crash_left_uncounted_does_not_add_to_the_limit() {
+    let (_fixture, journal) = journal(100);
+    for _ in 0..30 {
+        // A run that dies after it has kept its dead letter and before the cursor moves, again and again.
+        let state = cursor_of(&journal);
+        if state.refusals < 9 {
+            let mut reader = journal.reader(state.cursor).unwrap();
+            let Some(Item::Entry(record)) = reader.read().unwrap() else { panic!() };
+            keep_dead_letter(&journal, &record, 422, "no").unwrap();
+        }
+        run(&journal, &Script::new(|_, _| refused()), &ReplayOptions { refusals_max: 10, ..options(20) });
+    }
+    assert_eq!(journal.stats().unwrap().dead_lettered, 9);
+    assert_eq!(journal.dead_letters().unwrap().count(), 9);
+}
+
+/// A script whose receiver has a name.
+struct Named(Script, &'static str);
+
+impl Sink for Named {
+    fn send(&mut self, batch: &Batch, attempt: u32) -> Outcome {
+        self.0.send(batch, attempt)
+    }
+
+    fn receiver(&self) -> Option<String> {
+        Some(self.1.into())
+    }
+}
+
+fn run_named(
+    journal: &Journal,
+    script: &Script,
+    name: &'static str,
+    require_ack: RequireAck,
+) -> ReplayReport {
+    let options = ReplayOptions { require_ack, ..options(10) };
+    let replayer = Replayer::new(journal, Named(script.clone(), name), &options).unwrap();
+    replayer.run(&Stop::never(), &mut |_| ()).unwrap()
+}
+
+#[test]
+fn a_receiver_that_has_once_acknowledged_must_go_on_to() {
+    let (_fixture, journal) = journal(10);
+    let acknowledging = Script::new(|batch, _| Outcome::Delivered { through: Some(batch.last.get()) });
+    assert_eq!(run_named(&journal, &acknowledging, "a", RequireAck::Auto).delivered, 10);
+    append(&journal, 11, 10);
+    let portal = Script::accepting();
+    let report = run_named(&journal, &portal, "a", RequireAck::Auto);
+    assert!(matches!(report.end, RunEnd::Unacknowledged { .. }), "{report:?}");
+    assert_eq!((report.delivered, report.remaining), (0, 10));
+    // Whatever else is delivered to; and once it is forgotten.
+    assert_eq!(run_named(&journal, &portal, "b", RequireAck::Auto).delivered, 10);
+    append(&journal, 21, 10);
+    assert_eq!(run_named(&journal, &portal, "a", RequireAck::Always).delivered, 0);
+    assert_eq!(run_named(&journal, &portal, "a", RequireAck::Never).delivered, 10);
+    append(&journal, 31, 10);
+    assert_eq!(run_named(&journal, &portal, "a", RequireAck::Auto).delivered, 10);
 }
 
 #[test]
@@ -285,6 +381,56 @@ fn a_second_replayer_is_told_that_it_is_busy() {
     assert!(matches!(second.err().unwrap(), Error::Busy { .. }));
     drop(held);
     assert_eq!(run(&journal, &Script::accepting(), &options(10)).delivered, 3);
+}
+
+#[test]
+fn nothing_is_delivered_while_a_command_of_another_run_may_still_deliver() {
+    let (_fixture, journal) = journal(3);
+    let orphan = journal.exec_lock().take(Duration::from_secs(600)).unwrap().unwrap();
+    let script = Script::accepting();
+    let second = Replayer::new(&journal, script.clone(), &options(10));
+    assert!(matches!(second.err().unwrap(), Error::CommandRuns { left: Some(_), .. }));
+    assert!(matches!(Journal::repair(journal.path(), &mut |_| ()), Err(Error::CommandRuns { .. })));
+    drop(orphan);
+    assert_eq!(run(&journal, &script, &options(10)).delivered, 3);
+}
+
+#[test]
+fn what_a_command_of_another_run_may_still_deliver_is_not_counted_as_evicted() {
+    let settings = Settings { max_entries: Some(4), ..Settings::default() };
+    let (_fixture, journal) = Fixture::new(&settings);
+    append(&journal, 1, 3);
+    // A run was killed with a batch on the link, which its command has.
+    let batch = InFlight { first: Seq::FIRST, last: Seq::FIRST.plus(2), body: BodyFormat::Ndjson };
+    let cursor = CursorFile::open(journal.store(), Open::Write).unwrap();
+    cursor.update(|state| state.begin(batch)).unwrap();
+    let orphan = journal.exec_lock().take(Duration::from_secs(600)).unwrap().unwrap();
+    append(&journal, 4, 4);
+    let stats = journal.stats().unwrap();
+    assert_eq!((stats.evicted, stats.pending), (0, 7));
+    drop(orphan);
+    append(&journal, 8, 1);
+    let stats = journal.stats().unwrap();
+    assert_eq!((stats.evicted, stats.pending), (4, 4));
+}
+
+#[test]
+fn a_sink_is_given_the_lock_that_its_commands_are_to_hold() {
+    struct Guarded(Arc<Mutex<Vec<String>>>);
+    impl Sink for Guarded {
+        fn send(&mut self, _: &Batch, _: u32) -> Outcome {
+            TAKEN
+        }
+        fn guard(&mut self, lock: ExecLock) {
+            self.0.lock().unwrap().push(format!("{lock:?}"));
+        }
+    }
+    let (_fixture, journal) = journal(3);
+    let given = Arc::default();
+    let sink: Box<dyn Sink> = Box::new(Guarded(Arc::clone(&given)));
+    Replayer::new(&journal, sink, &options(10)).unwrap().run(&Stop::never(), &mut |_| ()).unwrap();
+    let given = given.lock().unwrap();
+    assert!(given.len() == 1 && given[0].contains("exec.lock"), "{given:?}");
 }
 
 #[test]

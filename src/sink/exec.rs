@@ -3,19 +3,27 @@
 //! One `sh -c COMMAND` a batch, the body on its stdin and what the batch is in its environment. Entry bytes never reach a
 //! command line. The command has a process group of its own, so that it can be ended with all it started; when
 //! it ends by itself, what it left running in the background is left alone.
+//!
+//! Should we be killed, the command goes on. So it has the whole body from the start ([`stdin`]), and holds a lock
+//! ([`ExecLock`]) by which whoever delivers next knows that it may still deliver.
+
+mod stdin;
 
 use std::io;
+use std::os::fd::OwnedFd;
 use std::os::unix::net::UnixStream;
 use std::process::{ExitStatus, Stdio};
 use std::time::Duration;
 
+use command_fds::CommandFdExt as _;
 use rustix::process::{Pid, Signal, kill_process_group, test_kill_process_group};
-use tokio::io::AsyncWriteExt;
-use tokio::process::{Child, ChildStdin, Command};
+use tokio::process::{Child, Command};
 use tokio::runtime::{Builder, Runtime};
 use tokio::time::{sleep, timeout};
 
 use super::{Batch, Outcome, Sink};
+use crate::environment;
+use crate::exec_lock::{ExecLock, Hold};
 use crate::stop::Stop;
 
 /// How long a command that was told to end has before it is killed, and a killed one before it is given up.
@@ -23,6 +31,10 @@ const GRACE: Duration = Duration::from_secs(2);
 
 /// How often a group that was told to end is looked at.
 const GROUP_POLL: Duration = Duration::from_millis(10);
+
+/// The command has its lock open under a number of at least this: scripts use the low ones for redirections of their own, and
+/// would close it so.
+const LOCK_NUMBER_MIN: i32 = 100;
 
 /// EX_DATAERR of sysexits.h: the command will never take this input.
 const EX_DATAERR: i32 = 65;
@@ -55,12 +67,19 @@ impl ExecOptions {
 /// | 126, 127 | wrong set-up: not executable, not found |
 /// | 75 and any other, a signal, the time-out | later |
 ///
+/// The body on stdin is a file that is complete before the command starts: it has the whole batch or nothing, also if this process
+/// is killed. What insists on a pipe does not take it (Python's asyncio `connect_read_pipe`); `cat |` before it makes it one.
+///
+/// Of the environment the command has all but this process's own `EDGESYNC_` variables, several of which hold secrets.
+///
 /// Blocking, on a runtime of its own: not to be used from async code but through `spawn_blocking`.
 #[derive(Debug)]
 pub struct ExecSink {
     options: ExecOptions,
     grace: Duration,
     runtime: Runtime,
+    /// What commands hold, if they deliver from a journal.
+    lock: Option<ExecLock>,
 }
 
 /// How a run of the command came to its end.
@@ -86,39 +105,51 @@ impl ExecSink {
         // tokio panics where it finds no descriptors for its signal pipe: too few are found out before.
         (0..4).map(|_| UnixStream::pair()).collect::<io::Result<Vec<_>>>()?;
         let runtime = Builder::new_current_thread().enable_all().build()?;
-        Ok(Self { options, grace: GRACE, runtime })
+        Ok(Self { options, grace: GRACE, runtime, lock: None })
     }
 
     async fn run(&self, batch: &Batch, attempt: u32) -> Outcome {
         if self.options.stop.is_stopped() {
             return later("stopped before the command was started");
         }
-        let mut child = match command(&self.options.command, batch, attempt).spawn() {
-            Ok(child) => child,
-            Err(error) => return spawn_failed(&error),
+        let hold = match self.lock.as_ref().map(|lock| lock.take(self.options.timeout)).transpose() {
+            Ok(hold) => hold.flatten(),
+            Err(error) => return later(error.to_string()),
         };
-        let stdin = child.stdin.take();
+        let mut child = match self.spawn(batch, attempt, hold.as_ref()) {
+            Ok(child) => child,
+            Err(outcome) => return outcome,
+        };
         let end = tokio::select! {
             biased;
-            status = feed_and_wait(&mut child, stdin, &batch.body) => End::Exited(status),
+            status = child.wait() => End::Exited(status),
             () = self.options.stop.stopped() => End::Stopped,
             () = sleep(self.options.timeout) => End::TimedOut,
         };
-        match end {
-            End::Exited(Ok(status)) => outcome_of(status),
-            End::Exited(Err(error)) => {
-                end_group(&mut child, self.grace).await;
-                later(format!("lost touch with the command: {error}"))
-            }
+        let reason = match end {
+            End::Exited(Ok(status)) => return outcome_of(status),
+            End::Exited(Err(error)) => format!("lost touch with the command: {error}"),
             End::TimedOut => {
-                end_group(&mut child, self.grace).await;
-                later(format!("the command was still running after {:?} and was ended", self.options.timeout))
+                format!("the command was still running after {:?} and was ended", self.options.timeout)
             }
-            End::Stopped => {
-                end_group(&mut child, self.grace).await;
-                later("stopped before the command was done; it was ended")
-            }
+            End::Stopped => "stopped before the command was done; it was ended".into(),
+        };
+        end_group(&mut child, self.grace).await;
+        // Of a command that did not end by itself, what has left its group, or cannot be ended now, may still deliver.
+        if let Some(hold) = hold {
+            hold.leave();
         }
+        later(reason)
+    }
+
+    /// Starts the command; or says why not.
+    fn spawn(&self, batch: &Batch, attempt: u32, hold: Option<&Hold>) -> Result<Child, Outcome> {
+        let cannot_prepare = |error| later(format!("cannot prepare the command's input: {error}"));
+        let body = stdin::of(&batch.body).map_err(cannot_prepare)?;
+        let mut sh = command(&self.options.command, batch, attempt, body);
+        let lock = hold.map(|hold| hold.descriptor(LOCK_NUMBER_MIN)).transpose().map_err(cannot_prepare)?;
+        sh.as_std_mut().preserved_fds(lock.flatten().into_iter().collect());
+        sh.spawn().map_err(|error| spawn_failed(&error))
     }
 }
 
@@ -126,14 +157,25 @@ impl Sink for ExecSink {
     fn send(&mut self, batch: &Batch, attempt: u32) -> Outcome {
         self.runtime.block_on(self.run(batch, attempt))
     }
+
+    fn guard(&mut self, lock: ExecLock) {
+        self.lock = Some(lock);
+    }
 }
 
-/// The command as it is run. Every file of ours is opened close-on-exec, and the standard library gives the child
+/// The command as it is run. Every file of ours is opened close-on-exec (its lock's flag is taken off between fork and exec, in the
+/// child alone, so that no other child inherits it), and the standard library gives the child
 /// back the default SIGPIPE and an empty signal mask, so that it starts as from a shell.
-fn command(command: &str, batch: &Batch, attempt: u32) -> Command {
+fn command(command: &str, batch: &Batch, attempt: u32, body: OwnedFd) -> Command {
     let mut sh = Command::new("sh");
+    // The shell stays, to hold the lock: without something to do afterwards it would become the last command, which may close
+    // all descriptors that it does not know (ssh does).
+    let script = format!("{command}\n\nexit $?\n");
+    for name in environment::withheld() {
+        sh.env_remove(name);
+    }
     sh.arg("-c")
-        .arg(command)
+        .arg(script)
         .env("EDGESYNC_JOURNAL_ID", batch.journal.to_string())
         .env("EDGESYNC_FIRST_SEQ", batch.first.to_string())
         .env("EDGESYNC_LAST_SEQ", batch.last.to_string())
@@ -144,7 +186,7 @@ fn command(command: &str, batch: &Batch, attempt: u32) -> Command {
         .env("EDGESYNC_COUNT", batch.count().to_string())
         .env("EDGESYNC_ATTEMPT", attempt.to_string())
         .env("EDGESYNC_IDEMPOTENCY_KEY", batch.idempotency_key())
-        .stdin(Stdio::piped())
+        .stdin(Stdio::from(body))
         .stdout(Stdio::inherit())
         .stderr(Stdio::inherit())
         .process_group(0);
@@ -153,31 +195,6 @@ fn command(command: &str, batch: &Batch, attempt: u32) -> Command {
             .env("EDGESYNC_FORMER_LAST_SEQ", former.last.map_or(0, |seq| seq.get()).to_string());
     }
     sh
-}
-
-/// Writes the body and waits for the exit, whichever comes first: a command need not read its stdin, and what it
-/// started may keep the pipe open after it.
-async fn feed_and_wait(child: &mut Child, stdin: Option<ChildStdin>, body: &[u8]) -> io::Result<ExitStatus> {
-    let feed = feed(stdin, body);
-    tokio::pin!(feed);
-    let status = tokio::select! {
-        status = child.wait() => return status,
-        fed = &mut feed => fed,
-    };
-    // Half a body that was our fault must not count as delivered, whatever the command makes of it.
-    status?;
-    child.wait().await
-}
-
-/// Writes the body, then closes the pipe by dropping it. A reader that has had enough is no error.
-async fn feed(stdin: Option<ChildStdin>, body: &[u8]) -> io::Result<()> {
-    let Some(mut stdin) = stdin else {
-        return Err(io::Error::other("it has no stdin"));
-    };
-    match stdin.write_all(body).await {
-        Err(error) if error.kind() != io::ErrorKind::BrokenPipe => Err(error),
-        _ => Ok(()),
-    }
 }
 
 /// Ends the command and all that it started: asks first, kills what is left after `grace`.

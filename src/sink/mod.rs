@@ -19,6 +19,7 @@ pub use self::body::{BodyFormat, UnknownBodyFormat};
 pub use self::exec::{ExecOptions, ExecSink};
 #[cfg(feature = "http")]
 pub use self::http::{HttpOptions, HttpSetupError, HttpSink};
+use crate::exec_lock::ExecLock;
 use crate::record::Seq;
 
 /// Delivers batches, one at a time.
@@ -27,17 +28,47 @@ pub trait Sink: Send {
     ///
     /// Must not panic. What cannot be told apart from a lost answer is [`Outcome::Later`].
     fn send(&mut self, batch: &Batch, attempt: u32) -> Outcome;
+
+    /// What another process is to hold that this sink starts, for as long as it may deliver: should we be killed, nothing is
+    /// delivered from the journal until it has ended. Called once, before the first batch. A sink that starts no process has no
+    /// use for it; one that wraps another passes it on.
+    fn guard(&mut self, _lock: ExecLock) {}
+
+    /// The receiver's name, such as its URL, if the sink delivers to one that something else could answer for.
+    ///
+    /// Once such a receiver has named the last entry that it took ([`Outcome::Delivered`]'s `through`), a success without
+    /// that may come from something else, and does not count; see [`RequireAck`](crate::RequireAck). None, the default: it
+    /// always counts.
+    fn receiver(&self) -> Option<String> {
+        None
+    }
 }
 
 impl<S: Sink + ?Sized> Sink for &mut S {
     fn send(&mut self, batch: &Batch, attempt: u32) -> Outcome {
         (**self).send(batch, attempt)
     }
+
+    fn guard(&mut self, lock: ExecLock) {
+        (**self).guard(lock);
+    }
+
+    fn receiver(&self) -> Option<String> {
+        (**self).receiver()
+    }
 }
 
 impl<S: Sink + ?Sized> Sink for Box<S> {
     fn send(&mut self, batch: &Batch, attempt: u32) -> Outcome {
         (**self).send(batch, attempt)
+    }
+
+    fn guard(&mut self, lock: ExecLock) {
+        (**self).guard(lock);
+    }
+
+    fn receiver(&self) -> Option<String> {
+        (**self).receiver()
     }
 }
 

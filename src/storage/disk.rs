@@ -2,11 +2,12 @@
 
 use std::fs::{File, TryLockError};
 use std::io;
-use std::os::fd::{AsFd, OwnedFd};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::os::unix::fs::{FileExt, MetadataExt};
 use std::path::Path;
 
 use rustix::fs::{AtFlags, Mode, OFlags, StatxFlags};
+use rustix::io::retry_on_intr;
 
 use super::{
     FileId, Identity, OTHERS_MAY_WRITE, OTHERS_MAY_WRITE_HERE, Open, Storage, StorageFile, UnsafeFile,
@@ -31,8 +32,8 @@ impl Disk {
     /// decides where entries go and what is run.
     pub fn open(path: &Path, writer: bool) -> io::Result<Self> {
         let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
-        let directory = rustix::fs::open(path, flags, Mode::empty())?;
-        let found = rustix::fs::fstat(&directory)?;
+        let directory = retry_on_intr(|| rustix::fs::open(path, flags, Mode::empty()))?;
+        let found = retry_on_intr(|| rustix::fs::fstat(&directory))?;
         let reason = if !writer {
             None
         } else if !is_trusted(found.st_uid) {
@@ -47,7 +48,7 @@ impl Disk {
 
     /// Makes a directory that only its owner can enter, whatever the umask says, and opens it.
     pub fn create(path: &Path) -> io::Result<Self> {
-        match rustix::fs::mkdir(path, DIRECTORY_MODE) {
+        match retry_on_intr(|| rustix::fs::mkdir(path, DIRECTORY_MODE)) {
             Ok(()) => sync_parent(path)?,
             Err(rustix::io::Errno::EXIST) => {}
             Err(error) => return Err(error.into()),
@@ -216,12 +217,7 @@ impl StorageFile for File {
     }
 
     fn lock(&self) -> io::Result<()> {
-        loop {
-            match Self::lock(self) {
-                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-                result => return result,
-            }
-        }
+        Self::lock(self)
     }
 
     fn try_lock(&self) -> io::Result<bool> {
@@ -236,9 +232,13 @@ impl StorageFile for File {
         Self::unlock(self)
     }
 
+    fn descriptor(&self) -> Option<BorrowedFd<'_>> {
+        Some(self.as_fd())
+    }
+
     fn id(&self) -> io::Result<FileId> {
         let wanted = StatxFlags::INO | StatxFlags::BTIME;
-        match rustix::fs::statx(self.as_fd(), "", AtFlags::EMPTY_PATH, wanted) {
+        match retry_on_intr(|| rustix::fs::statx(self.as_fd(), "", AtFlags::EMPTY_PATH, wanted)) {
             Ok(found) => {
                 let born = found.stx_btime;
                 let known = found.stx_mask & StatxFlags::BTIME.bits() != 0;

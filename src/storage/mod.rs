@@ -5,19 +5,23 @@
 //! the tests. What they must do after a crash is written down in docs/design.md,
 //! "Assumptions about the disk".
 //!
-//! [`Store`] and [`File`] are what the journal works with: they add the path to every error and take care of
-//! short reads and writes.
+//! [`Store`] and [`File`] are what the journal works with: they add the path to every error, take care of short reads and
+//! writes, and make a call again that a signal has broken off (EINTR): no such call ends anything. Waits for a lock end when a
+//! [`Stop`](crate::stop::Stop) asks for it, after a grace.
 
 pub(crate) mod disk;
+mod interrupted;
 pub(crate) mod memory;
 #[cfg(test)]
 pub(crate) mod sim;
 mod store;
+mod wait;
 
 use std::fmt;
 use std::io;
+use std::os::fd::BorrowedFd;
 
-pub(crate) use self::store::{File, Store};
+pub(crate) use self::store::{File, LockGuard, Store};
 
 /// How a file is opened.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -113,6 +117,10 @@ pub(crate) trait StorageFile: Send + Sync {
     fn id(&self) -> io::Result<FileId>;
     /// Which file this is, in whatever mount.
     fn identity(&self) -> io::Result<Identity>;
+    /// The open file, for another process to inherit; none where only this process has it.
+    fn descriptor(&self) -> Option<BorrowedFd<'_>> {
+        None
+    }
 }
 
 /// Why a writer does not use a file, or a directory, that more than its owner can write to. Whoever can write to a journal decides

@@ -3,7 +3,7 @@
 use std::fs;
 use std::time::Duration;
 
-use crate::harness::{Sandbox, readings, sealed_objects, until};
+use crate::harness::{Sandbox, is_gone, readings, sealed_objects, until};
 
 /// Writes what it gets to files named by the first seq, appending, so that a repetition shows.
 const RECORD: &str = r#"
@@ -123,12 +123,6 @@ fn a_command_that_outlives_its_time_is_ended_with_all_its_children() {
         until("the process to be gone", || is_gone(id).then_some(()));
     }
     sandbox.stats().shows([("pending", 1)]);
-}
-
-/// No such process, or one that only waits for its parent to look.
-fn is_gone(id: &str) -> bool {
-    let status = fs::read_to_string(format!("/proc/{id}/stat")).unwrap_or_default();
-    status.rsplit(") ").next().is_none_or(|rest| rest.is_empty() || rest.starts_with('Z'))
 }
 
 #[test]

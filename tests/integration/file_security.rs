@@ -9,7 +9,7 @@ use std::time::Duration;
 use crate::harness::{Sandbox, demand_root, snapshot, tally};
 
 const SEGMENT: &str = "00000000000000000001.jsonl";
-const FILES: [&str; 5] = [SEGMENT, "cursor", "append.lock", "replay.lock", "journal.json"];
+const FILES: [&str; 6] = [SEGMENT, "cursor", "append.lock", "replay.lock", "exec.lock", "journal.json"];
 const SIDE_FILES: [&str; 3] = ["rejected.jsonl", "dead-letter.jsonl", "damaged.jsonl"];
 
 /// What stands in a file's place.
@@ -94,7 +94,7 @@ fn whatever_stands_in_a_files_place_is_refused_and_its_target_is_untouched() {
                 cases += 1;
             }
             let writes = match file {
-                "replay.lock" | "cursor" => &["replay", "--exec", "cat"][..],
+                "replay.lock" | "exec.lock" | "cursor" => &["replay", "--exec", "cat"][..],
                 _ => &["append"],
             };
             run(&sandbox, writes).exits(6).says(file);
@@ -186,7 +186,7 @@ fn another_users_journal_or_file_is_refused_and_left_as_it_is() {
         chown(&path, Some(65_534), Some(65_534)).unwrap();
         // A writer that does not need the file goes on; whoever would write to it does not.
         let words = match file {
-            "replay.lock" | "cursor" => &["replay", "--exec", "cat"][..],
+            "replay.lock" | "exec.lock" | "cursor" => &["replay", "--exec", "cat"][..],
             "journal.json" => &["stats"],
             _ => &["append"],
         };

@@ -11,7 +11,7 @@ mod state;
 
 use std::cell::Cell;
 
-pub(crate) use self::state::{CursorState, InFlight};
+pub(crate) use self::state::{CursorState, InFlight, Route};
 use super::{layout, slot};
 use crate::error::{Error, Result};
 use crate::storage::{File, Open, Store};

@@ -24,6 +24,21 @@ impl InFlight {
     }
 }
 
+/// One journal's way to one receiver, as a checksum: a URL may hold what is nobody else's business, and can be long.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(transparent)]
+pub(crate) struct Route(u32);
+
+impl Route {
+    /// The way from the journal with this id to a receiver, as its sink names it.
+    pub fn new(journal: Uuid, receiver: &str) -> Self {
+        let mut checksum = crc32fast::Hasher::new();
+        checksum.update(journal.as_bytes());
+        checksum.update(receiver.as_bytes());
+        Self(checksum.finalize())
+    }
+}
+
 /// The cursor, the batches in flight, and the lifetime counters.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct CursorState {
@@ -37,6 +52,12 @@ pub(crate) struct CursorState {
     pub evicted: u64,
     pub damaged: u64,
     pub skipped: u64,
+    /// Dead letters since the receiver last took an entry, over all runs.
+    #[serde(default)]
+    pub refusals: u64,
+    /// Where entries went when a receiver last named the last entry that it took (`Edgesync-Acked-Seq`).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub acknowledging: Option<Route>,
     /// Wear: what moving the cursor has cost so far.
     pub syncs: u64,
     pub bytes_written: u64,
@@ -58,6 +79,8 @@ impl CursorState {
             evicted: 0,
             damaged: 0,
             skipped: 0,
+            refusals: 0,
+            acknowledging: None,
             syncs: 0,
             bytes_written: 0,
             introduced: None,
@@ -112,6 +135,11 @@ impl CursorState {
     /// answer can come any more.
     pub fn trim(&mut self) {
         self.evicted += self.undecided();
+        self.leave_behind();
+    }
+
+    /// Takes out of flight what the cursor has passed; whoever passed it has counted it.
+    fn leave_behind(&mut self) {
         let cursor = self.cursor;
         self.in_flight.retain_mut(|batch| {
             batch.first = batch.first.max(cursor);
@@ -121,6 +149,7 @@ impl CursorState {
 
     /// The receiver has everything in flight up to and including `last`.
     pub fn delivered(&mut self, last: Seq) {
+        self.refusals = 0;
         while let Some(batch) = self.in_flight.first().copied()
             && batch.first <= last
         {
@@ -140,7 +169,17 @@ impl CursorState {
 
     /// The entry at the cursor was refused for good.
     pub fn dead_lettered(&mut self, seq: Seq) {
+        self.refusals = self.refusals.saturating_add(1);
         self.settle(seq, 1, |state| &mut state.dead_lettered);
+    }
+
+    /// Every entry before `end` that is not settled is skipped, because a person said so. For when no answer can come any
+    /// more: what is in flight beyond `end` keeps its boundaries, but for the batch that `end` lies in.
+    pub fn skip_to(&mut self, end: Seq) {
+        self.trim();
+        self.skipped += end.since(self.cursor.min(end));
+        self.cursor = self.cursor.max(end);
+        self.leave_behind();
     }
 
     /// `count` entries from `first` on are damaged.
@@ -230,6 +269,40 @@ mod tests {
     }
 
     #[test]
+    fn refusals_in_a_row_are_counted_until_an_entry_is_taken() {
+        let mut state = CursorState::new();
+        state.dead_lettered(seq(1));
+        state.dead_lettered(seq(2));
+        state.damaged(seq(3), 1);
+        state.evict_to(seq(5));
+        state.skip_to(seq(6));
+        assert_eq!((state.refusals, state.skipped), (2, 1));
+        state.begin(batch(6, 7));
+        state.delivered(seq(6));
+        assert_eq!(state.refusals, 0);
+    }
+
+    #[test]
+    fn what_is_skipped_counts_once_and_batches_behind_it_keep_their_boundaries() {
+        let mut state = CursorState::new();
+        for (first, last) in [(1, 10), (11, 20), (21, 30)] {
+            state.begin(batch(first, last));
+        }
+        state.evict_to(seq(4));
+        state.skip_to(seq(16));
+        assert_eq!((state.evicted, state.skipped, state.undecided()), (3, 12, 0));
+        assert_eq!(
+            (state.cursor, state.in_flight.as_slice()),
+            (seq(16), &[batch(16, 20), batch(21, 30)][..])
+        );
+        state.skip_to(seq(9));
+        assert_eq!((state.cursor, state.skipped), (seq(16), 12));
+        state.skip_to(seq(40));
+        assert_eq!((state.cursor, state.skipped, state.in_flight.len()), (seq(40), 36, 0));
+        assert!(state.is_consistent());
+    }
+
+    #[test]
     fn batches_in_flight_that_overlap_or_never_end_are_not_consistent() {
         let end = u64::MAX;
         for in_flight in [vec![batch(1, end - 1), batch(1, end - 1)], vec![batch(1, end)]] {
@@ -240,7 +313,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn any_steps_keep_every_entry_accounted_for(steps in prop::collection::vec((0..7_u8, 1..20_u64), 0..200)) {
+        fn any_steps_keep_every_entry_accounted_for(steps in prop::collection::vec((0..8_u8, 1..20_u64), 0..200)) {
             let mut state = CursorState::new();
             for (kind, size) in steps {
                 let before = state.cursor;
@@ -256,6 +329,7 @@ mod tests {
                     3 => state.damaged(state.cursor, size),
                     4 => state.evict_to(state.cursor.plus(size)),
                     5 => state.trim(),
+                    6 => state.skip_to(state.cursor.plus(size)),
                     _ => state.release(),
                 }
                 prop_assert!(state.is_consistent(), "{state:?}");

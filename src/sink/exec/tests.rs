@@ -4,6 +4,7 @@ use std::fs;
 use std::os::fd::AsRawFd;
 use std::os::unix::process::ExitStatusExt;
 use std::path::Path;
+use std::sync::Arc;
 use std::thread;
 
 use tempfile::TempDir;
@@ -12,6 +13,8 @@ use uuid::Uuid;
 use super::*;
 use crate::record::Seq;
 use crate::sink::BodyFormat;
+use crate::storage::Store;
+use crate::storage::disk::Disk;
 
 fn batch(body: &[u8]) -> Batch {
     Batch {
@@ -63,6 +66,16 @@ fn runs(file: &Path) -> bool {
     }
 }
 
+fn kill(file: &Path) {
+    let pid = fs::read_to_string(file).unwrap().trim().parse().unwrap();
+    rustix::process::kill_process(Pid::from_raw(pid).unwrap(), Signal::KILL).unwrap();
+}
+
+fn lock_in(directory: &Path) -> ExecLock {
+    let disk = Disk::open(directory, true).unwrap();
+    ExecLock::new(&Store::new(directory, Arc::new(disk)), "exec.lock")
+}
+
 fn wait_for(file: &Path) {
     while !file.exists() {
         thread::sleep(Duration::from_millis(1));
@@ -107,6 +120,63 @@ fn the_body_arrives_byte_for_byte() {
 }
 
 #[test]
+fn whatever_a_command_does_with_its_stdin_each_attempt_has_the_whole_body_from_its_beginning() {
+    let directory = TempDir::new().unwrap();
+    let file = directory.path().join("body");
+    for (script, expected) in [
+        ("cat", "1\n2\n3\n"),
+        ("read -r first; echo \"$first\"; cat", "1\n2\n3\n"),
+        ("cat /dev/stdin", "1\n2\n3\n"),
+        ("cat | cat", "1\n2\n3\n"),
+        ("while read -r line; do echo \"$line\"; done", "1\n2\n3\n"),
+        ("head -n 1 > /dev/null; cat < /dev/stdin > /dev/null; echo done", "done\n"),
+        ("true # a comment", ""),
+        ("true \\", ""),
+        ("cat <<END\nhere\nEND", "here\n"),
+    ] {
+        let mut sink = sink(&format!("exec > '{}'\n{script}", file.display()));
+        for attempt in 1..=2 {
+            assert_eq!(sink.send(&batch(b"1\n2\n3\n"), attempt), delivered(), "{script}");
+            assert_eq!(fs::read_to_string(&file).unwrap(), expected, "{script}");
+        }
+    }
+    assert!(reason(send("false # a comment", b"x")).contains('1'));
+}
+
+#[test]
+fn a_command_holds_the_lock_of_its_journal_until_it_ends_and_its_daemons_do_not() {
+    let directory = TempDir::new().unwrap();
+    let lock = lock_in(directory.path());
+    let pid = directory.path().join("pid");
+    let mut sink = sink(&format!("setsid sleep 600 & echo $! > '{}'; exit 75", pid.display()));
+    sink.guard(lock.clone());
+    for attempt in 1..=2 {
+        assert!(reason(sink.send(&batch(b"x"), attempt)).contains("75"), "an earlier daemon holds nobody up");
+        assert!(!lock.is_held().unwrap());
+        assert!(runs(&pid), "it is not ours to end");
+        kill(&pid);
+    }
+    let held = lock.take(Duration::from_secs(600)).unwrap();
+    assert!(reason(sink.send(&batch(b"x"), 3)).contains("exec.lock"), "another's command");
+    drop(held);
+}
+
+#[test]
+fn what_has_left_the_group_of_a_command_that_had_to_be_ended_is_ended_before_the_next_attempt() {
+    let directory = TempDir::new().unwrap();
+    let lock = lock_in(directory.path());
+    let pid = directory.path().join("pid");
+    let script = format!("setsid sh -c 'echo $$ > \"{}\"; exec sleep 600' & wait", pid.display());
+    let mut sink = impatient(&script, Duration::from_millis(500));
+    sink.guard(lock.clone());
+    assert!(reason(sink.send(&batch(b"x"), 1)).contains("500ms"));
+    assert!(lock.is_held().unwrap() && runs(&pid), "it may still deliver");
+    sink.options.command = "true".into();
+    assert_eq!(sink.send(&batch(b"x"), 2), delivered());
+    assert!(!runs(&pid));
+}
+
+#[test]
 fn the_environment_says_which_batch_it_is() {
     let directory = TempDir::new().unwrap();
     let file = directory.path().join("env");
@@ -145,8 +215,7 @@ fn what_a_command_leaves_running_does_not_hold_up_its_outcome() {
     let command = format!("exec 3<&0; sleep 600 <&3 & echo $! > '{}'; exit 0", pid.display());
     assert_eq!(send(&command, &vec![b'x'; 1 << 20]), delivered());
     assert!(runs(&pid), "it is not ours to end");
-    let pid = fs::read_to_string(&pid).unwrap().trim().parse().unwrap();
-    rustix::process::kill_process(Pid::from_raw(pid).unwrap(), Signal::KILL).unwrap();
+    kill(&pid);
 }
 
 #[test]

@@ -9,6 +9,7 @@ use ureq::http::header::{DATE, LOCATION, RETRY_AFTER};
 use ureq::http::{HeaderMap, HeaderName, Response, StatusCode};
 
 use super::super::Outcome;
+use super::wire::Departure;
 use crate::printable::excerpt;
 
 /// How many characters of an answer are shown to people.
@@ -71,9 +72,11 @@ impl Answer {
     }
 }
 
-/// What becomes of a batch that was answered like this.
-pub(super) fn outcome_of(answer: &Answer) -> Outcome {
+/// What becomes of a batch that was answered like this, when so much of the request had left. An early answer may only decide
+/// for the worse.
+pub(super) fn outcome_of(answer: &Answer, departure: Departure) -> Outcome {
     match answer.status {
+        200..=299 if departure != Departure::Whole => early_success(answer, departure),
         200..=299 => match &answer.acked {
             Acked::All => Outcome::Delivered { through: None },
             Acked::Through(seq) => Outcome::Delivered { through: Some(*seq) },
@@ -85,11 +88,28 @@ pub(super) fn outcome_of(answer: &Answer) -> Outcome {
         },
         300..=399 => wrong(answer, &redirect_advice(answer)),
         401 | 403 | 404 | 405 | 407 | 410 | 415 => wrong(answer, advice(answer.status)),
-        408 | 425 | 429 | 500..=599 => later(answer),
+        408 | 409 | 425 | 429 | 500..=599 => later(answer),
         413 => Outcome::TooLarge { reason: format!("the receiver answered {}", answer.described()) },
         400..=499 => Outcome::Refused { status: answer.status, reason: refusal(answer) },
         // Nothing that HTTP knows; a later version of the receiver may know better.
         _ => later(answer),
+    }
+}
+
+/// Whoever says that it has taken something cannot have seen it.
+fn early_success(answer: &Answer, departure: Departure) -> Outcome {
+    let what = match departure {
+        Departure::Early(count) => format!("{count} bytes of it had not reached it"),
+        Departure::Broken | Departure::Whole => {
+            "the connection broke off before all of it is known to have reached it".into()
+        }
+    };
+    Outcome::Later {
+        reason: format!(
+            "the receiver answered {} before it had the whole request ({what}): that is no success",
+            answer.described()
+        ),
+        retry_after: answer.retry_after,
     }
 }
 
@@ -188,6 +208,11 @@ mod tests {
         Answer { status, acked: Acked::All, retry_after: None, location: None, text: String::new() }
     }
 
+    /// What becomes of a batch that had left as a whole.
+    fn outcome(answer: &Answer) -> Outcome {
+        outcome_of(answer, Departure::Whole)
+    }
+
     fn from_headers(status: u16, headers: &[(&str, &str)]) -> Answer {
         let mut response = Response::builder().status(status);
         for (name, value) in headers {
@@ -213,12 +238,27 @@ mod tests {
                 200..=299 => "delivered",
                 300..=399 | 401 | 403 | 404 | 405 | 407 | 410 | 415 => "wrong set-up",
                 413 => "too large",
-                408 | 425 | 429 => "later",
+                408 | 409 | 425 | 429 => "later",
                 400..=499 => "refused",
                 _ => "later",
             };
-            assert_eq!(kind(&outcome_of(&answer(status))), expected, "{status}");
+            assert_eq!(kind(&outcome(&answer(status))), expected, "{status}");
         }
+    }
+
+    #[test]
+    fn an_answer_before_the_whole_request_had_left_decides_only_for_the_worse() {
+        for status in 100..=999 {
+            for departure in [Departure::Early(7), Departure::Broken] {
+                let early = outcome_of(&answer(status), departure);
+                match status {
+                    200..=299 => assert_eq!(kind(&early), "later", "{status}"),
+                    _ => assert_eq!(early, outcome(&answer(status)), "{status}"),
+                }
+            }
+        }
+        let Outcome::Later { reason, .. } = outcome_of(&answer(200), Departure::Early(7)) else { panic!() };
+        assert!(reason.contains("200 OK") && reason.contains("7 bytes"), "{reason}");
     }
 
     #[test]
@@ -233,11 +273,11 @@ mod tests {
             (415, "Content-Type"),
             (304, "check the URL"),
         ] {
-            let Outcome::WrongSetup { reason } = outcome_of(&answer(status)) else { panic!("{status}") };
+            let Outcome::WrongSetup { reason } = outcome(&answer(status)) else { panic!("{status}") };
             assert!(reason.contains(word) && reason.contains(&status.to_string()), "{reason}");
         }
         let moved = from_headers(308, &[("Location", "https://new.example.org/in")]);
-        let Outcome::WrongSetup { reason } = outcome_of(&moved) else { panic!() };
+        let Outcome::WrongSetup { reason } = outcome(&moved) else { panic!() };
         assert!(
             reason.contains("308 Permanent Redirect") && reason.contains("https://new.example.org/in"),
             "{reason}"
@@ -248,8 +288,8 @@ mod tests {
     fn a_refusal_carries_the_status_and_the_receivers_words() {
         let worded = Answer { text: "temperature is not a number".into(), ..answer(422) };
         let expected = Outcome::Refused { status: 422, reason: "temperature is not a number".into() };
-        assert_eq!(outcome_of(&worded), expected);
-        let Outcome::Refused { status: 400, reason } = outcome_of(&answer(400)) else { panic!() };
+        assert_eq!(outcome(&worded), expected);
+        let Outcome::Refused { status: 400, reason } = outcome(&answer(400)) else { panic!() };
         assert_eq!(reason, "400 Bad Request");
     }
 
@@ -257,7 +297,7 @@ mod tests {
     fn try_later_carries_what_the_receiver_wishes() {
         let busy = Answer { text: "maintenance".into(), ..from_headers(503, &[("Retry-After", "120")]) };
         assert_eq!(
-            outcome_of(&busy),
+            outcome(&busy),
             Outcome::Later {
                 reason: "the receiver answered 503 Service Unavailable (maintenance)".into(),
                 retry_after: Some(Duration::from_secs(120)),
@@ -269,7 +309,7 @@ mod tests {
     fn an_acknowledged_seq_is_a_number_or_an_error_that_names_it() {
         let acked = |values: &[&str]| {
             let headers: Vec<_> = values.iter().map(|value| ("Edgesync-Acked-Seq", *value)).collect();
-            outcome_of(&from_headers(200, &headers))
+            outcome(&from_headers(200, &headers))
         };
         assert_eq!(acked(&[]), Outcome::Delivered { through: None });
         assert_eq!(acked(&["750"]), Outcome::Delivered { through: Some(750) });
@@ -279,7 +319,7 @@ mod tests {
             let Outcome::WrongSetup { reason } = acked(bad) else { panic!("{bad:?}") };
             assert!(reason.contains("Edgesync-Acked-Seq"), "{reason}");
         }
-        assert_eq!(kind(&outcome_of(&from_headers(500, &[("Edgesync-Acked-Seq", "x")]))), "later");
+        assert_eq!(kind(&outcome(&from_headers(500, &[("Edgesync-Acked-Seq", "x")]))), "later");
     }
 
     #[test]

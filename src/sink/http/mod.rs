@@ -6,9 +6,11 @@
 
 mod answer;
 mod failure;
+mod forward;
 mod headers;
 mod proxy;
 mod request;
+mod send_queue;
 mod setup;
 mod url;
 mod wire;
@@ -24,9 +26,10 @@ use ureq::unversioned::transport::{ConnectProxyConnector, Connector, RustlsConne
 use ureq::{Agent, Body, Proxy};
 
 use self::answer::Answer;
+use self::forward::{Forward, Origin};
 use self::request::RequestBuilder;
 pub use self::setup::HttpSetupError;
-use self::wire::{Unresolved, WireConnector};
+use self::wire::{Departures, Unresolved, WireConnector};
 use super::{Batch, Outcome, Sink};
 use crate::stop::Stop;
 
@@ -62,8 +65,8 @@ pub struct HttpOptions {
     /// A PEM file of certificate authorities to trust *instead of* the bundled ones, as with curl's `--cacert`: who names
     /// their own authority does not want a hundred others to vouch for the receiver as well.
     pub ca_cert: Option<PathBuf>,
-    /// Cuts a request short: once somebody asks to stop, 2 s are left to send it and to get the answer. Resolving the name
-    /// and connecting are bounded by the time-out alone.
+    /// Cuts a request short: once somebody asks to stop, 2 s are left to send it and to get the answer; an attempt to connect
+    /// ends at once.
     pub stop: Stop,
 }
 
@@ -84,15 +87,20 @@ impl HttpOptions {
 /// Delivers each batch with a `POST` request.
 ///
 /// TLS is always verified. A proxy is taken from `HTTPS_PROXY` or `HTTP_PROXY` (whichever is the URL's scheme) or
-/// `ALL_PROXY`, unless `NO_PROXY` names the host; it is asked for a tunnel (`CONNECT`), also for `http`.
+/// `ALL_PROXY`, unless `NO_PROXY` names the host. It is asked for a tunnel (`CONNECT`) to an `https` receiver, and to pass
+/// requests on to an `http` one.
 #[derive(Debug)]
 pub struct HttpSink {
     agent: Agent,
     request: RequestBuilder,
     /// The receiver, and the proxy if there is one, for messages.
     receiver: String,
+    /// The URL, to remember the receiver by.
+    url: String,
     timeout: Duration,
     stop: Stop,
+    /// What the connection notes of the request under way.
+    departures: Departures,
 }
 
 impl HttpSink {
@@ -110,7 +118,7 @@ impl HttpSink {
         if options.timeout.is_zero() {
             return Err(HttpSetupError::ZeroTimeout);
         }
-        let headers = headers::check(&options.headers, options.token.as_deref())?;
+        let mut headers = headers::check(&options.headers, options.token.as_deref())?;
         let roots = match &options.ca_cert {
             Some(path) => RootCerts::new_with_certs(&read_authorities(path)?),
             None => RootCerts::WebPki,
@@ -121,12 +129,21 @@ impl HttpSink {
             }
             None => url::host(&uri).to_owned(),
         };
+        let (target, tunnel, origin) =
+            match proxy.as_ref().and_then(|proxy| Forward::new(&uri, proxy, &mut headers)) {
+                Some(Forward { uri, origin }) => (uri, None, origin),
+                None => (uri.clone(), proxy, Origin::default()),
+            };
+        let departures = Departures::default();
+        let wires = WireConnector::new(options.stop.clone(), departures.clone());
         Ok(Self {
-            agent: agent(options.timeout, roots, proxy, options.stop.clone()),
-            request: RequestBuilder::new(uri, headers),
+            agent: agent(options.timeout, roots, tunnel, wires, origin),
+            url: uri.to_string(),
+            request: RequestBuilder::new(target, headers),
             receiver,
             timeout: options.timeout,
             stop: options.stop,
+            departures,
         })
     }
 }
@@ -138,17 +155,29 @@ impl Sink for HttpSink {
         }
         match self.agent.run(self.request.build(batch)) {
             Ok(mut response) => {
+                // Before more is read: the rest may come later, when more has left.
+                let departure = self.departures.take();
                 let body = beginning_of(response.body_mut());
-                answer::outcome_of(&Answer::new(&response, &body))
+                answer::outcome_of(&Answer::new(&response, &body), departure)
             }
             Err(ureq::Error::Timeout(_)) if self.stop.is_stopped() => failure::stopped(&self.receiver),
             Err(error) => failure::outcome_of(&error, &self.receiver, self.timeout),
         }
     }
+
+    fn receiver(&self) -> Option<String> {
+        Some(self.url.clone())
+    }
 }
 
 /// The client. Its connections and their addresses are [`wire`]'s; the proxy's tunnel and TLS are ureq's.
-fn agent(timeout: Duration, roots: RootCerts, proxy: Option<Proxy>, stop: Stop) -> Agent {
+fn agent(
+    timeout: Duration,
+    roots: RootCerts,
+    tunnel: Option<Proxy>,
+    wires: WireConnector,
+    origin: Origin,
+) -> Agent {
     let config = Agent::config_builder()
         .http_status_as_error(false)
         .max_redirects(0)
@@ -159,12 +188,13 @@ fn agent(timeout: Duration, roots: RootCerts, proxy: Option<Proxy>, stop: Stop) 
         .output_buffer_size(OUTPUT_BUFFER_BYTES)
         .user_agent(request::USER_AGENT)
         .tls_config(TlsConfig::builder().root_certs(roots).build())
-        .proxy(proxy)
+        .proxy(tunnel)
         .build();
     let connector =
         ().chain(ConnectProxyConnector::default())
-            .chain(WireConnector::new(stop))
-            .chain(RustlsConnector::default());
+            .chain(wires)
+            .chain(RustlsConnector::default())
+            .chain(origin);
     Agent::with_parts(config, connector, Unresolved)
 }
 

@@ -1,8 +1,12 @@
-//! The connection under HTTP and TLS: ureq's own TCP transport does not do, for four reasons.
+//! The connection under HTTP and TLS: ureq's own TCP transport does not do, for five reasons.
 //!
 //! - A receiver may answer before it has read the body, and close: 413, 401 and 503 often come so. The write then fails,
 //!   but the answer lies in the receive buffer; here it is read. Otherwise "too large" would look like a broken link, and
 //!   the batch would be sent again for ever instead of being halved.
+//! - The other way round, a success that comes before the receiver has the request is none. So it is noted what had left this
+//!   machine when the answer was read: a peer that has read everything acknowledges everything, in the segment of its answer
+//!   or before, so that the send queue is empty then; there is no need to look twice. What cannot be told: a request that
+//!   fits the peer's receive buffer is acknowledged by the peer's kernel, whether anything reads it or not.
 //! - A time-out on each write is none on all of them: a receiver that drains slowly could hold a request for many times
 //!   its limit. Here all waiting is `poll` against one deadline.
 //! - Waiting ends early when the run is to stop.
@@ -11,10 +15,13 @@
 
 use std::io::{self, ErrorKind, Read, Write};
 use std::net::{SocketAddr, TcpStream};
+use std::sync::mpsc::{RecvTimeoutError, sync_channel};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
-use rustix::io::Errno;
+use rustix::io::{Errno, retry_on_intr};
+use rustix::net::RecvFlags;
 use ureq::config::Config;
 use ureq::http::Uri;
 use ureq::unversioned::resolver::{DefaultResolver, ResolvedSocketAddrs, Resolver};
@@ -24,10 +31,14 @@ use ureq::unversioned::transport::{
 };
 use ureq::{Error, Timeout};
 
+use super::send_queue::SendQueue;
 use crate::stop::Stop;
 
 /// How long a request may still take once somebody has asked to stop: most are answered by then, and need no repetition.
 const STOP_GRACE: Duration = Duration::from_secs(2);
+
+/// How often it is looked, during an attempt to connect, whether somebody has asked.
+const STOP_POLL: Duration = Duration::from_millis(20);
 
 /// An address gets this long at least, however many there are.
 const CONNECT_TIMEOUT_MIN: Duration = Duration::from_millis(100);
@@ -36,6 +47,33 @@ const CONNECT_TIMEOUT_MIN: Duration = Duration::from_millis(100);
 #[derive(Debug)]
 pub(super) struct WireConnector {
     stop: Stop,
+    departure: Departures,
+}
+
+/// How much of a request had left this machine when its answer was read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Departure {
+    /// All of it, as far as the system tells.
+    Whole,
+    /// So many bytes had not been acknowledged by the peer's system.
+    Early(u32),
+    /// The connection broke while it was being written, or was reset before it is known to have been acknowledged.
+    Broken,
+}
+
+/// What the wire notes for the sink, of the request under way.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Departures(Arc<Mutex<Option<Departure>>>);
+
+impl Departures {
+    fn note(&self, departure: Departure) {
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Some(departure);
+    }
+
+    /// Of the request that was just answered. If nothing was noted, nothing can be vouched for.
+    pub fn take(&self) -> Departure {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).take().unwrap_or(Departure::Broken)
+    }
 }
 
 /// Stands in for a resolver, since [`WireConnector`] resolves for itself: gives an address that nobody uses.
@@ -50,7 +88,16 @@ pub(super) struct Wire {
     stop: Stop,
     /// Why the receiver takes no more. Once set, what is left of the request is dropped and only the answer counts.
     write_error: Option<io::Error>,
+    /// Something of the request could not be written.
+    cut_short: bool,
+    /// All that was written is known to have been acknowledged.
+    acknowledged: bool,
+    departure: Departures,
 }
+
+/// While the answer is waited for the send queue is looked at after this long, then after twice as long, and so on: where the
+/// peer resets the connection right after its answer, it may be too late to look afterwards.
+const FIRST_LOOK: Duration = Duration::from_millis(1);
 
 /// The end of the time that an operation has, and what ureq calls it.
 #[derive(Debug, Clone, Copy)]
@@ -60,8 +107,8 @@ struct Deadline {
 }
 
 impl WireConnector {
-    pub fn new(stop: Stop) -> Self {
-        Self { stop }
+    pub fn new(stop: Stop, departure: Departures) -> Self {
+        Self { stop, departure }
     }
 }
 
@@ -77,12 +124,20 @@ impl<In: Transport> Connector<In> for WireConnector {
         if let Some(tunnel) = chained {
             return Ok(Some(Either::A(tunnel)));
         }
-        let stream = connect(details)?;
+        let stream = connect_unless_stopped(details, &self.stop)?;
         stream.set_nodelay(true)?;
         stream.set_nonblocking(true)?;
         let config = details.config;
         let buffers = LazyBuffers::new(config.input_buffer_size(), config.output_buffer_size());
-        Ok(Some(Either::B(Wire { stream, buffers, stop: self.stop.clone(), write_error: None })))
+        Ok(Some(Either::B(Wire {
+            stream,
+            buffers,
+            stop: self.stop.clone(),
+            write_error: None,
+            cut_short: false,
+            acknowledged: true,
+            departure: self.departure.clone(),
+        })))
     }
 }
 
@@ -94,12 +149,32 @@ impl Resolver for Unresolved {
     }
 }
 
+/// Resolves the name and connects, on a thread that is left behind if somebody asks to stop: neither can be called off, and
+/// nothing has been sent yet that would be worth a grace.
+fn connect_unless_stopped(details: &ConnectionDetails<'_>, stop: &Stop) -> Result<TcpStream, Error> {
+    if stop.as_fd().is_none() {
+        return connect(details.uri, details.config, details.timeout);
+    }
+    let (uri, config, timeout) = (details.uri.clone(), details.config.clone(), details.timeout);
+    let (answer, answered) = sync_channel(1);
+    let work = move || drop(answer.send(connect(&uri, &config, timeout)));
+    std::thread::Builder::new().name("connect".into()).spawn(work)?;
+    while !stop.is_stopped() {
+        match answered.recv_timeout(STOP_POLL) {
+            Ok(connected) => return connected,
+            Err(RecvTimeoutError::Timeout) => {}
+            Err(RecvTimeoutError::Disconnected) => return Err(Error::ConnectionFailed),
+        }
+    }
+    Err(Error::Timeout(timeout.reason))
+}
+
 /// Tries the addresses in turn. Each but the last has half of the time that is left, so that one that does not answer,
 /// such as an IPv6 address without a route, leaves time for the next.
-fn connect(details: &ConnectionDetails<'_>) -> Result<TcpStream, Error> {
-    let deadline = Deadline::new(details.timeout);
+fn connect(uri: &Uri, config: &Config, timeout: NextTimeout) -> Result<TcpStream, Error> {
+    let deadline = Deadline::new(timeout);
     let mut last_error = Error::ConnectionFailed;
-    let addresses = DefaultResolver::default().resolve(details.uri, details.config, details.timeout)?;
+    let addresses = DefaultResolver::default().resolve(uri, config, timeout)?;
     let mut remaining = addresses.len();
     for address in &addresses {
         remaining -= 1;
@@ -144,13 +219,8 @@ impl Wire {
     }
 }
 
-impl Transport for Wire {
-    fn buffers(&mut self) -> &mut dyn Buffers {
-        &mut self.buffers
-    }
-
-    fn transmit_output(&mut self, amount: usize, timeout: NextTimeout) -> Result<(), Error> {
-        let deadline = Deadline::new(timeout.for_write());
+impl Wire {
+    fn write_all(&mut self, amount: usize, deadline: Deadline) -> Result<(), Error> {
         let mut sent = 0;
         while sent < amount && self.write_error.is_none() {
             match (&self.stream).write(&self.buffers.output()[sent..amount]) {
@@ -168,18 +238,59 @@ impl Transport for Wire {
         Ok(())
     }
 
+    /// Waits for input; looks at the send queue now and then, until all that was written is acknowledged.
+    fn wait_for_input(&mut self, deadline: Deadline, look_after: &mut Duration) -> Result<(), Error> {
+        if self.acknowledged {
+            return self.wait_for(PollFlags::IN, deadline);
+        }
+        self.wait_for(PollFlags::IN, deadline.no_later_than(*look_after))?;
+        self.acknowledged = SendQueue::of(&self.stream) == SendQueue::Bytes(0);
+        *look_after = look_after.saturating_mul(2);
+        Ok(())
+    }
+
+    /// Notes what had left when something was read: of an answer's header, the end counts.
+    fn note_departure(&self) {
+        self.departure.note(if self.cut_short {
+            Departure::Broken
+        } else if self.acknowledged {
+            Departure::Whole
+        } else {
+            match SendQueue::of(&self.stream) {
+                SendQueue::Bytes(0) | SendQueue::Unknown => Departure::Whole,
+                SendQueue::Bytes(count) => Departure::Early(count),
+                SendQueue::Gone => Departure::Broken,
+            }
+        });
+    }
+}
+
+impl Transport for Wire {
+    fn buffers(&mut self) -> &mut dyn Buffers {
+        &mut self.buffers
+    }
+
+    fn transmit_output(&mut self, amount: usize, timeout: NextTimeout) -> Result<(), Error> {
+        self.acknowledged = false;
+        let written = self.write_all(amount, Deadline::new(timeout.for_write()));
+        self.cut_short |= written.is_err() || self.write_error.is_some();
+        written
+    }
+
     fn await_input(&mut self, timeout: NextTimeout) -> Result<bool, Error> {
         let deadline = Deadline::new(timeout.for_read());
+        let mut look_after = FIRST_LOOK;
         loop {
             let result = (&self.stream).read(self.buffers.input_append_buf());
             match result {
                 Ok(0) => return self.write_error.take().map_or(Ok(false), |error| Err(error.into())),
                 Ok(count) => {
+                    self.note_departure();
                     self.buffers.input_appended(count);
                     return Ok(true);
                 }
                 Err(error) => match error.kind() {
-                    ErrorKind::WouldBlock => self.wait_for(PollFlags::IN, deadline)?,
+                    ErrorKind::WouldBlock => self.wait_for_input(deadline, &mut look_after)?,
                     ErrorKind::Interrupted => {}
                     _ => return Err(error.into()),
                 },
@@ -189,8 +300,9 @@ impl Transport for Wire {
 
     /// An idle connection has nothing to be read: neither an end nor bytes that nobody asked for.
     fn is_open(&mut self) -> bool {
-        let quiet = matches!(self.stream.peek(&mut [0]), Err(error) if error.kind() == ErrorKind::WouldBlock);
-        quiet && self.write_error.is_none()
+        let peeked = retry_on_intr(|| rustix::net::recv(&self.stream, &mut [0], RecvFlags::PEEK).map(drop));
+        let quiet = matches!(peeked, Err(Errno::WOULDBLOCK));
+        quiet && !self.cut_short
     }
 }
 
@@ -207,6 +319,12 @@ impl Deadline {
     fn or_stopped(self, stop: &Stop) -> Self {
         let stopped = stop.stopped_at().map(|since| since + STOP_GRACE);
         Self { at: self.at.into_iter().chain(stopped).min(), ..self }
+    }
+
+    /// The sooner one of this and a time from now.
+    fn no_later_than(self, wait: Duration) -> Self {
+        let then = Instant::now().checked_add(wait);
+        Self { at: self.at.into_iter().chain(then).min(), ..self }
     }
 
     fn left(self) -> Option<Duration> {

@@ -75,15 +75,12 @@ impl Fault {
 
     fn befalls(self, call: Call) -> bool {
         match self {
-            Self::Io | Self::Killed => true,
+            Self::Io | Self::Interrupted | Self::Killed => true,
             Self::NoSpace => {
                 matches!(call, Call::Open | Call::Write | Call::Rename | Call::Sync | Call::SyncNames)
             }
             Self::NoFiles => matches!(call, Call::Open | Call::List),
             Self::ShortWrite => call == Call::Write,
-            Self::Interrupted => {
-                matches!(call, Call::Open | Call::Read | Call::Write | Call::Sync | Call::SyncNames)
-            }
         }
     }
 

@@ -52,6 +52,12 @@ pub fn until<T>(what: &str, mut question: impl FnMut() -> Option<T>) -> T {
     }
 }
 
+/// No such process, or one that only waits for its parent to look.
+pub fn is_gone(id: &str) -> bool {
+    let status = std::fs::read_to_string(format!("/proc/{id}/stat")).unwrap_or_default();
+    status.rsplit(") ").next().is_none_or(|rest| rest.is_empty() || rest.starts_with('Z'))
+}
+
 /// A test's random numbers: another seed each time, printed, and given with `EDGESYNC_TEST_SEED` to repeat a run.
 pub fn random() -> fastrand::Rng {
     let seed = std::env::var("EDGESYNC_TEST_SEED")

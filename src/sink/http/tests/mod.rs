@@ -1,6 +1,7 @@
 //! [`HttpSink`](super::HttpSink) against real servers on the loopback.
 
 mod answers;
+mod early;
 mod failures;
 mod proxy;
 mod server;

@@ -1,7 +1,7 @@
 //! With a server that has a certificate of its own authority.
 
 use std::fs;
-use std::io::{BufReader, Write};
+use std::io::{BufReader, Read, Write};
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -35,6 +35,33 @@ impl Authority {
     }
 
     fn server_for(&self, name: &str) -> Server {
+        let config = self.config_for(name);
+        Server::start(move |stream, requests| {
+            let tls = ServerConnection::new(Arc::clone(&config)).unwrap();
+            let mut reader = BufReader::new(StreamOwned::new(tls, stream));
+            while let Some(request) = read_request(&mut reader) {
+                let _ = requests.send(request);
+                reader.get_mut().write_all(OK.as_bytes()).unwrap();
+                reader.get_mut().flush().unwrap();
+            }
+        })
+    }
+
+    /// Answers 200 to the beginning of a request, and hangs up when the client has.
+    fn early_server_for(&self, name: &str) -> Server {
+        let config = self.config_for(name);
+        Server::start(move |stream, _| {
+            let tls = ServerConnection::new(Arc::clone(&config)).unwrap();
+            let mut stream = StreamOwned::new(tls, stream);
+            stream.read_exact(&mut [0; 100]).unwrap();
+            stream.write_all(OK.as_bytes()).unwrap();
+            stream.flush().unwrap();
+            // Unread, until the client has heard the answer.
+            std::thread::sleep(Duration::from_millis(100));
+        })
+    }
+
+    fn config_for(&self, name: &str) -> Arc<ServerConfig> {
         let key = KeyPair::generate().unwrap();
         let certificate =
             CertificateParams::new([name.to_owned()]).unwrap().signed_by(&key, &self.issuer).unwrap();
@@ -47,16 +74,7 @@ impl Authority {
             .with_no_client_auth()
             .with_single_cert(chain, key)
             .unwrap();
-        let config = Arc::new(config);
-        Server::start(move |stream, requests| {
-            let tls = ServerConnection::new(Arc::clone(&config)).unwrap();
-            let mut reader = BufReader::new(StreamOwned::new(tls, stream));
-            while let Some(request) = read_request(&mut reader) {
-                let _ = requests.send(request);
-                reader.get_mut().write_all(OK.as_bytes()).unwrap();
-                reader.get_mut().flush().unwrap();
-            }
-        })
+        Arc::new(config)
     }
 }
 
@@ -79,6 +97,16 @@ fn a_receiver_whose_authority_is_named_is_trusted() {
         assert!(server.requests.recv().unwrap().body == body);
     }
     assert_eq!(server.connections(), 1);
+}
+
+#[test]
+fn a_success_over_tls_counts_only_if_what_lies_under_tls_had_left() {
+    let authority = Authority::new();
+    let server = authority.early_server_for("localhost");
+    let mut options = options(&format!("https://localhost:{}/in", server.port), PATIENT);
+    options.ca_cert = Some(authority.file());
+    let reason = later(sink(options).send(&batch(&vec![b'7'; 1_000_000]), 1));
+    assert!(reason.contains("before it had the whole request"), "{reason}");
 }
 
 #[test]
