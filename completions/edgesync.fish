@@ -113,7 +113,7 @@ complete -c edgesync -n "__fish_edgesync_using_subcommand dead; and __fish_seen_
 complete -c edgesync -n "__fish_edgesync_using_subcommand dead; and __fish_seen_subcommand_from list" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c edgesync -n "__fish_edgesync_using_subcommand skip" -l through -d 'Skip every entry up to and including this seq' -r
 complete -c edgesync -n "__fish_edgesync_using_subcommand skip" -s j -l journal -d 'The journal\'s directory [default: $XDG_STATE_HOME/edgesync/journal]' -r -f -a "(__fish_complete_directories)"
-complete -c edgesync -n "__fish_edgesync_using_subcommand skip" -s q -l quiet -d 'Print no remarks and no progress; only an error that ends the run'
+complete -c edgesync -n "__fish_edgesync_using_subcommand skip" -s q -l quiet -d 'Print nothing where the next run may succeed by itself, and one line where a person has to act'
 complete -c edgesync -n "__fish_edgesync_using_subcommand skip" -s v -l verbose -d 'Say how it went, even if nobody is watching'
 complete -c edgesync -n "__fish_edgesync_using_subcommand skip" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c edgesync -n "__fish_edgesync_using_subcommand compact" -s j -l journal -d 'The journal\'s directory [default: $XDG_STATE_HOME/edgesync/journal]' -r -f -a "(__fish_complete_directories)"

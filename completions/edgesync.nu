@@ -120,7 +120,7 @@ module completions {
   export extern "edgesync skip" [
     --through: string         # Skip every entry up to and including this seq
     --journal(-j): directory  # The journal's directory [default: $XDG_STATE_HOME/edgesync/journal]
-    --quiet(-q)               # Print no remarks and no progress; only an error that ends the run
+    --quiet(-q)               # Print nothing where the next run may succeed by itself, and one line where a person has to act
     --verbose(-v)             # Say how it went, even if nobody is watching
     --help(-h)                # Print help (see more with '--help')
   ]

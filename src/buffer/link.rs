@@ -219,7 +219,7 @@ impl Link {
                 }
             },
             // It does our work. Whatever it leaves is found when we look.
-            Err(error @ Error::Busy { .. }) => {
+            Err(error @ (Error::Busy { .. } | Error::CommandRuns { .. })) => {
                 tracing::debug!(%error, "nothing delivered");
                 state.look_at = Instant::now().checked_add(RETRY_INTERVAL);
                 state.not_before = state.look_at;

@@ -84,10 +84,9 @@ fn tell_if_renewed(journal: &Journal, voice: Voice) {
              new entries for old ones"
         ));
         if let Some(command) = journal.dropped_alert_exec() {
-            voice.problem(format_args!(
-                "the alert command that came with it was dropped, since it may be someone else's: {}; \
+            voice.act(format_args!(
+                "the alert command that came with it was dropped, since it may be someone else's: {command}; \
                  `edgesync init --alert-exec` sets one",
-                command.escape_debug()
             ));
         }
     }

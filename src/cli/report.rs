@@ -79,10 +79,16 @@ pub fn fatal(error: &anyhow::Error, voice: Voice) -> ExitCode {
     }
     let code = code_of(error);
     // The other process is at it: there is nothing to do but to come again.
-    if !(voice.quiet && code == ExitCode::Busy) {
+    if !(voice.quiet && code == ExitCode::Busy && passes_by_itself(error)) {
         write(Style::Problem, one_line(error), hint_of(error).as_deref());
     }
     code
+}
+
+/// Whether the next run may succeed without a person. An orphan whose end is not known may stay for ever.
+fn passes_by_itself(error: &anyhow::Error) -> bool {
+    let library = error.chain().find_map(|cause| cause.downcast_ref::<Error>());
+    !matches!(library, Some(Error::CommandRuns { left: None, .. }))
 }
 
 fn code_of(error: &anyhow::Error) -> ExitCode {
@@ -167,6 +173,14 @@ mod tests {
         let error = anyhow::Error::from(Error::Busy { path: PathBuf::from("j") }).context("replay");
         assert_eq!(code_of(&error), ExitCode::Busy);
         assert!(hint_of(&error).unwrap().contains("try again"));
+    }
+
+    #[test]
+    fn only_what_ends_by_itself_is_passed_over_in_silence() {
+        let runs = |left| anyhow::Error::from(Error::CommandRuns { path: PathBuf::from("j"), left });
+        assert!(passes_by_itself(&anyhow::Error::from(Error::Busy { path: PathBuf::from("j") })));
+        assert!(passes_by_itself(&runs(Some(std::time::Duration::ZERO))) && !passes_by_itself(&runs(None)));
+        assert_eq!(code_of(&runs(None)), ExitCode::Busy);
     }
 
     #[test]

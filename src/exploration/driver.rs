@@ -12,7 +12,8 @@ use super::receiver::{Answers, Receiver, Tee};
 use crate::error::{Error, Result};
 use crate::ingest::{IngestOptions, SyncPolicy, ingest};
 use crate::journal::{
-    Appender, Committed, CursorFile, CursorState, Durability, Journal, RejectedLine, Settings, repair_in,
+    Appender, Committed, CursorFile, CursorState, Durability, Journal, RejectedLine, Settings, TailMark,
+    repair_in,
 };
 use crate::record::{Block, Seq, Timestamp, decode};
 use crate::replay::{ReplayOptions, Replayer};
@@ -206,9 +207,12 @@ impl Driver {
                 self.kill();
                 if let Some(backup) = &self.backup {
                     let mut world = self.sim.world();
-                    world.restore(backup, how);
+                    let put_back = world.restore(backup, how);
                     self.sim.set_world(world);
-                    self.history.note(Event::Restored);
+                    // An older cursor alone repeats what it repeats.
+                    let renews = put_back.iter().any(|name| name == "append.lock" || name == "journal.json")
+                        && (how != Restore::InPlaceUntimed || has_a_mark(backup));
+                    self.history.note(Event::Restored { renews });
                 }
                 Ok(())
             }
@@ -357,6 +361,13 @@ const SPOILT_BYTES: [usize; 2] = [30, 4096 + 30];
 /// The directory as the journal knows it.
 pub(super) fn store(sim: &Sim) -> Store {
     Store::new(Path::new("/simulated"), Arc::new(sim.clone()))
+}
+
+/// A crash may lose it: then nothing shows that files were written over, unless their times were set.
+fn has_a_mark(world: &World) -> bool {
+    let lock = store(&Sim::new(world.clone())).open("append.lock", Open::Read);
+    lock.and_then(|lock| TailMark::read(&lock))
+        .is_ok_and(|mark| mark.is_some_and(|mark| mark.config.is_some()))
 }
 
 /// The cursor as it is seen in a world.

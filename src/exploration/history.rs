@@ -38,8 +38,8 @@ pub(super) enum Event {
     Opened(Uuid),
     /// A backup was made.
     BackedUp,
-    /// The backup has come back.
-    Restored,
+    /// The backup has come back; what an append or a new id has changed since, too.
+    Restored { renews: bool },
 }
 
 /// What follows from the events so far.
@@ -112,7 +112,7 @@ impl Facts {
             Event::Repaired => self.spoilt = false,
             Event::Opened(id) => return self.opened(*id),
             Event::BackedUp => self.backup = Some(Box::new(Self { backup: None, ..self.clone() })),
-            Event::Restored => self.restored(),
+            Event::Restored { renews } => self.restored(*renews),
         }
         Ok(())
     }
@@ -136,10 +136,11 @@ impl Facts {
         Self { copied: true, ..self }
     }
 
-    fn restored(&mut self) {
+    fn restored(&mut self, renews: bool) {
         let Some(backup) = self.backup.clone() else { return };
         let (tried, ids) = (std::mem::take(&mut self.tried), std::mem::take(&mut self.ids));
-        *self = Self { tried, ids, copied: true, backup: Some(backup.clone()), ..*backup };
+        let copied = self.copied || renews;
+        *self = Self { tried, ids, copied, backup: Some(backup.clone()), ..*backup };
     }
 
     fn handed(&mut self, first: u64, payloads: &[Bytes]) -> Result<(), String> {

@@ -6,10 +6,12 @@ use std::sync::Arc;
 use super::config::{Config, Settings};
 use super::cursor::{CursorFile, CursorState};
 use super::layout;
+use super::segment_writer::SegmentWriter;
+use super::tail::Tail;
 use crate::error::{Error, Result};
 use crate::record::Seq;
 use crate::storage::disk::Disk;
-use crate::storage::{Open, Store};
+use crate::storage::{File, Open, Store};
 
 /// Makes a journal, or finds that another process has just made it.
 pub(crate) fn create(path: &Path, settings: &Settings) -> Result<(Store, Config)> {
@@ -38,7 +40,16 @@ pub(crate) fn create_in(store: Store, config: Config) -> Result<(Store, Config)>
     // A crash may keep one name and lose another: what makes it a journal comes after all else is there.
     store.sync_names()?;
     config.store(&store)?;
+    // Best effort: it is a journal without a mark too.
+    let _ = first_mark(&store, &lock);
     Ok((store, config))
+}
+
+/// A mark from the beginning, so that also a journal to which nothing was ever appended can be told from a restored one.
+fn first_mark(store: &Store, lock: &File) -> Result<()> {
+    let tail = Tail::find(store, None, Open::Read)?;
+    SegmentWriter::new(store, lock, tail, None)?.mark.write(lock)?;
+    lock.sync_all()
 }
 
 /// A directory becomes a journal if it is empty, or holds no more than what an interrupted creation leaves.

@@ -392,6 +392,11 @@ impl Journal {
         Config::load(self.store())?.ok_or_else(|| Error::Missing { path: self.path().to_owned() })
     }
 
+    /// The id as it is now: a journal may be renewed while a handle of it lives.
+    pub(crate) fn current_id(&self) -> Result<Uuid> {
+        Ok(self.current_config()?.id)
+    }
+
     /// Makes everything that was appended so far durable, and returns the high watermark after it.
     pub(crate) fn sync(&self) -> Result<Seq> {
         let mut appender = Appender::open(self)?;

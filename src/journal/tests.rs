@@ -301,6 +301,25 @@ fn a_copy_gets_an_id_of_its_own_when_it_is_written_to_and_the_original_keeps_its
 }
 
 #[test]
+fn a_writer_under_whom_a_backup_is_restored_renews_the_journal_before_it_writes() {
+    let (fixture, journal) = Fixture::new(&Settings::default());
+    append(&journal, 1, 3);
+    let backup = copy(&fixture);
+    let mut appender = Appender::open(&journal).unwrap();
+    appender.commit(&mut block(["4".into()]), Durability::Sync).unwrap();
+    for entry in fs::read_dir(&backup).unwrap() {
+        let entry = entry.unwrap();
+        fs::write(fixture.path.join(entry.file_name()), fs::read(entry.path()).unwrap()).unwrap();
+    }
+    appender.commit(&mut block(["5".into()]), Durability::Sync).unwrap();
+    let renewed = Journal::open(&fixture.path).unwrap();
+    assert_ne!(renewed.id(), journal.id());
+    let former = renewed.config().former.unwrap();
+    assert_eq!((former.id, former.last), (journal.id(), Some(seq(3))));
+    assert_eq!(read(&renewed, 1), ["1", "2", "3", "5"]);
+}
+
+#[test]
 fn changed_limits_leave_the_id_and_a_new_one_is_given_on_demand() {
     let (fixture, journal) = Fixture::new(&Settings::default());
     let set = |settings: Settings| Journal::open_or_create(&fixture.path, &settings).unwrap().id();

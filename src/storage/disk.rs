@@ -9,6 +9,7 @@ use std::path::Path;
 use rustix::fs::{AtFlags, Mode, OFlags, StatxFlags};
 use rustix::io::retry_on_intr;
 
+use super::interrupted::again;
 use super::{
     FileId, Identity, OTHERS_MAY_WRITE, OTHERS_MAY_WRITE_HERE, Open, Storage, StorageFile, UnsafeFile,
 };
@@ -63,7 +64,8 @@ fn sync_parent(path: &Path) -> io::Result<()> {
         Some(parent) if !parent.as_os_str().is_empty() => parent,
         _ => Path::new("."),
     };
-    sync_directory(&File::open(parent)?)
+    let parent = File::open(parent)?;
+    again(|| sync_directory(&parent))
 }
 
 /// fsync(2) of a directory, and then the questions whether the file system still works: see [`StorageFile::sync_data`].

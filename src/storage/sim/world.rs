@@ -251,9 +251,11 @@ impl World {
         }
     }
 
-    /// A person puts back what was there in `backup`, while no process runs, and syncs all of it.
-    pub fn restore(&mut self, backup: &Self, how: Restore) {
+    /// A person puts back what was there in `backup`, while no process runs, and syncs all of it. Returns the names that were
+    /// put back: what has not changed since may be left alone.
+    pub fn restore(&mut self, backup: &Self, how: Restore) -> Vec<String> {
         let mut names = BTreeMap::new();
+        let mut put_back = Vec::new();
         for (name, old) in &backup.names {
             let (bytes, modified) = (Arc::clone(&backup.inodes[old].live), backup.times(*old).modified);
             let there = self.inode(name).filter(|_| how != Restore::Copied);
@@ -266,6 +268,7 @@ impl World {
             if how == Restore::Replaced && unchanged {
                 continue;
             }
+            put_back.push(name.clone());
             let now = self.tick();
             let keeps_times = matches!(how, Restore::InPlace | Restore::Replaced);
             let times = Times { changed: now, modified: if keeps_times { modified } else { now } };
@@ -278,6 +281,7 @@ impl World {
             file.durable = Arc::clone(&file.live);
             file.durable_times = file.times;
         }
+        put_back
     }
 
     /// Changes a byte behind everybody's back, on the disk itself.
