@@ -85,7 +85,7 @@ mod tests {
             let sizes = Sizes::default();
             assert!(sizes.free(limit, 0) >= least, "{limit}: {}", sizes.free(limit, 0));
             assert!(sizes.free(limit, 0) >= 3 * record_bytes_max(limit), "{limit}");
-            let used = Sizes { side_files: [1000; 3], rest: 1000, ..sizes };
+            let used = Sizes { side_files: [1000; 3], rest: 1000 };
             assert_eq!(used.free(limit, 0), sizes.free(limit, 0));
             let outgrown = Sizes { side_files: [limit / 4; 3], ..sizes };
             assert!(outgrown.free(limit, 0) < sizes.free(limit, 0));
