@@ -44,7 +44,7 @@ complete -c edgesync -n "__fish_edgesync_using_subcommand append" -l sync -d 'Wh
 complete -c edgesync -n "__fish_edgesync_using_subcommand append" -l max-line -d 'Reject lines that are longer' -r
 complete -c edgesync -n "__fish_edgesync_using_subcommand append" -l max-entries -d 'Keep at most this many entries that wait; 0 for no limit' -r
 complete -c edgesync -n "__fish_edgesync_using_subcommand append" -l max-bytes -d 'Take at most this much disk; a new journal takes 1GiB' -r
-complete -c edgesync -n "__fish_edgesync_using_subcommand append" -l max-age -d 'Keep entries that wait at most this long; 0 for no limit' -r
+complete -c edgesync -n "__fish_edgesync_using_subcommand append" -l max-age -d 'Keep entries that wait at most this long, counted while the machine is up; 0 for no limit' -r
 complete -c edgesync -n "__fish_edgesync_using_subcommand append" -l overflow -d 'What to do at the limit; a new journal has drop-oldest' -r -f -a "drop-oldest\t'Make room by dropping the oldest entries, and count them'
 reject\t'Take no more entries, and exit with 8'
 block\t'Wait until there is room'"
@@ -113,7 +113,7 @@ complete -c edgesync -n "__fish_edgesync_using_subcommand dead; and __fish_seen_
 complete -c edgesync -n "__fish_edgesync_using_subcommand dead; and __fish_seen_subcommand_from list" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c edgesync -n "__fish_edgesync_using_subcommand skip" -l through -d 'Skip every entry up to and including this seq' -r
 complete -c edgesync -n "__fish_edgesync_using_subcommand skip" -s j -l journal -d 'The journal\'s directory [default: $XDG_STATE_HOME/edgesync/journal]' -r -f -a "(__fish_complete_directories)"
-complete -c edgesync -n "__fish_edgesync_using_subcommand skip" -s q -l quiet -d 'Print no remarks and no progress; only an error that ends the run'
+complete -c edgesync -n "__fish_edgesync_using_subcommand skip" -s q -l quiet -d 'Print nothing where the next run may succeed by itself, and one line where a person has to act'
 complete -c edgesync -n "__fish_edgesync_using_subcommand skip" -s v -l verbose -d 'Say how it went, even if nobody is watching'
 complete -c edgesync -n "__fish_edgesync_using_subcommand skip" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c edgesync -n "__fish_edgesync_using_subcommand compact" -s j -l journal -d 'The journal\'s directory [default: $XDG_STATE_HOME/edgesync/journal]' -r -f -a "(__fish_complete_directories)"
@@ -128,7 +128,7 @@ complete -c edgesync -n "__fish_edgesync_using_subcommand verify" -s v -l verbos
 complete -c edgesync -n "__fish_edgesync_using_subcommand verify" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c edgesync -n "__fish_edgesync_using_subcommand init" -l max-entries -d 'Keep at most this many entries that wait; 0 for no limit' -r
 complete -c edgesync -n "__fish_edgesync_using_subcommand init" -l max-bytes -d 'Take at most this much disk; a new journal takes 1GiB' -r
-complete -c edgesync -n "__fish_edgesync_using_subcommand init" -l max-age -d 'Keep entries that wait at most this long; 0 for no limit' -r
+complete -c edgesync -n "__fish_edgesync_using_subcommand init" -l max-age -d 'Keep entries that wait at most this long, counted while the machine is up; 0 for no limit' -r
 complete -c edgesync -n "__fish_edgesync_using_subcommand init" -l overflow -d 'What to do at the limit; a new journal has drop-oldest' -r -f -a "drop-oldest\t'Make room by dropping the oldest entries, and count them'
 reject\t'Take no more entries, and exit with 8'
 block\t'Wait until there is room'"

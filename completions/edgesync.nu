@@ -21,7 +21,7 @@ module completions {
     --max-line: string        # Reject lines that are longer
     --max-entries: string     # Keep at most this many entries that wait; 0 for no limit
     --max-bytes: string       # Take at most this much disk; a new journal takes 1GiB
-    --max-age: string         # Keep entries that wait at most this long; 0 for no limit
+    --max-age: string         # Keep entries that wait at most this long, counted while the machine is up; 0 for no limit
     --overflow: string@"nu-complete edgesync append overflow" # What to do at the limit; a new journal has drop-oldest
     --segment-bytes: string   # Begin a new segment file at this size; a new journal has 16MiB
     --dead-letter-threshold: string # Raise an alert each time so many more entries were evicted or dead-lettered; a new journal has 1000; 0 for never
@@ -120,7 +120,7 @@ module completions {
   export extern "edgesync skip" [
     --through: string         # Skip every entry up to and including this seq
     --journal(-j): directory  # The journal's directory [default: $XDG_STATE_HOME/edgesync/journal]
-    --quiet(-q)               # Print no remarks and no progress; only an error that ends the run
+    --quiet(-q)               # Print nothing where the next run may succeed by itself, and one line where a person has to act
     --verbose(-v)             # Say how it went, even if nobody is watching
     --help(-h)                # Print help (see more with '--help')
   ]
@@ -152,7 +152,7 @@ module completions {
     --new-id                  # Give the journal a new id, as a copy or a restored backup needs that has not got one by itself
     --max-entries: string     # Keep at most this many entries that wait; 0 for no limit
     --max-bytes: string       # Take at most this much disk; a new journal takes 1GiB
-    --max-age: string         # Keep entries that wait at most this long; 0 for no limit
+    --max-age: string         # Keep entries that wait at most this long, counted while the machine is up; 0 for no limit
     --overflow: string@"nu-complete edgesync init overflow" # What to do at the limit; a new journal has drop-oldest
     --segment-bytes: string   # Begin a new segment file at this size; a new journal has 16MiB
     --dead-letter-threshold: string # Raise an alert each time so many more entries were evicted or dead-lettered; a new journal has 1000; 0 for never

@@ -255,7 +255,8 @@ fn in_field(field: &str) -> String {
 fn io_hint(source: &io::Error) -> Option<String> {
     let hint = match source.kind() {
         io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => {
-            "the disk is full: free space, or `edgesync compact` to give back what was delivered"
+            "the disk is full: free space on it, or deliver (`edgesync replay`): the next append uses the space of delivered \
+             entries again, unless a snapshot of the file system holds it"
         }
         io::ErrorKind::PermissionDenied => "run as the owner of the journal, or name another one with -j",
         io::ErrorKind::ReadOnlyFilesystem => "the file system is read-only: only inspection works",

@@ -70,8 +70,8 @@ pub use error::{Error, Result};
 pub use exec_lock::ExecLock;
 pub use ingest::{IngestOptions, IngestReport, MAX_LINE_MAX, NotTaken, Notice, SyncPolicy, ingest};
 pub use journal::{
-    Compaction, Config, Damage, DeadLetter, DeadLetters, Finding, Item, Journal, Limits, Overflow, Reader,
-    Settings, Skipped, Stats, Verification,
+    Compaction, Config, Damage, DeadLetter, DeadLetters, Evicted, Finding, Item, Journal, Limit, Limits,
+    Overflow, Reader, Settings, Skipped, Stats, Verification,
 };
 pub use printable::printable;
 pub use record::{Record, Seq, Timestamp};

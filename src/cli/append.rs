@@ -62,7 +62,7 @@ pub fn run(args: AppendArgs, global: &GlobalArgs, voice: Voice) -> anyhow::Resul
             std::process::exit(ExitCode::Failed.number().into());
         }
     })?;
-    let journal = journal_path::open_or_create(&path, &args.limits.settings(), voice)?;
+    let journal = journal_path::open_or_widen(&path, &args.limits.settings(), voice)?;
     if output::stdin_is_terminal() {
         voice.remark("reading from the terminal; end with Ctrl-D");
     }

@@ -10,6 +10,7 @@ use anyhow::Context as _;
 use edgesync::{Journal, Settings, Stop};
 
 use super::args::GlobalArgs;
+use super::limits;
 use super::report::{Usage, Voice};
 
 /// So long a run that is done waits for its alert command.
@@ -59,6 +60,21 @@ pub fn open_or_create(path: &JournalPath, settings: &Settings, voice: Voice) -> 
     Ok(journal)
 }
 
+/// Opens the journal for writing, or makes it. Where it exists its limits are widened, never narrowed.
+pub fn open_or_widen(path: &JournalPath, settings: &Settings, voice: Voice) -> anyhow::Result<Journal> {
+    let (journal, ignored) = Journal::open_or_create_widening(path.as_path(), settings)?;
+    prepare(&journal, voice);
+    if !ignored.is_empty() {
+        let options: Vec<_> = ignored.iter().map(limits::option_of).collect();
+        voice.problem(format_args!(
+            "{} ignored: append only widens the limits of an existing journal ({}); `edgesync init` changes them",
+            options.join(" "),
+            limits::describe(journal.config()),
+        ));
+    }
+    Ok(journal)
+}
+
 /// Opens the journal for writing.
 pub fn open(path: &JournalPath, voice: Voice) -> anyhow::Result<Journal> {
     let journal = Journal::open(path.as_path())?;
@@ -84,10 +100,9 @@ fn tell_if_renewed(journal: &Journal, voice: Voice) {
              new entries for old ones"
         ));
         if let Some(command) = journal.dropped_alert_exec() {
-            voice.problem(format_args!(
-                "the alert command that came with it was dropped, since it may be someone else's: {}; \
+            voice.act(format_args!(
+                "the alert command that came with it was dropped, since it may be someone else's: {command}; \
                  `edgesync init --alert-exec` sets one",
-                command.escape_debug()
             ));
         }
     }

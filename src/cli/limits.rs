@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use clap::ValueEnum;
-use edgesync::{Config, Overflow, Settings};
+use edgesync::{Config, Limit, Overflow, Settings};
 
 use super::values;
 
@@ -16,7 +16,7 @@ pub struct LimitArgs {
     /// Take at most this much disk; a new journal takes 1GiB
     #[arg(long, value_name = "SIZE", env = "EDGESYNC_MAX_BYTES", value_parser = values::size_above_zero)]
     max_bytes: Option<u64>,
-    /// Keep entries that wait at most this long; 0 for no limit
+    /// Keep entries that wait at most this long, counted while the machine is up; 0 for no limit
     #[arg(long, value_name = "DURATION", env = "EDGESYNC_MAX_AGE", value_parser = values::duration)]
     max_age: Option<Duration>,
     /// What to do at the limit; a new journal has drop-oldest
@@ -62,6 +62,17 @@ impl LimitArgs {
                 OverflowArg::Block => Overflow::Block,
             }),
         }
+    }
+}
+
+/// A limit as the option that sets it.
+pub fn option_of(limit: &Limit) -> String {
+    match limit {
+        Limit::Entries(count) => format!("--max-entries {count}"),
+        Limit::Bytes(_) => format!("--max-bytes {limit}"),
+        Limit::Age(_) => format!("--max-age {limit}"),
+        Limit::Overflow(_) => format!("--overflow {limit}"),
+        _ => limit.to_string(),
     }
 }
 

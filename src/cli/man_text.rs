@@ -149,7 +149,23 @@ pub const APPEND: PageText = PageText {
                 Text(
                     "One JSON value a line. Blank lines are passed over; CRLF line ends, a byte order mark at the start and a last line without a line end are fine. A line that is not one JSON value is set aside in rejected.jsonl with its number and the reason; the good lines around it are kept.",
                 ),
-                Text("Limits given here are kept in the journal and hold for all its writers."),
+                Text(
+                    "A line may have at most an eighth of the limit of bytes, so that it still fits among the dead letters if it is refused. Rejected lines have a small part of the limit of their own and never cost an entry; a long one is cut, and its length is kept with it.",
+                ),
+            ],
+        ),
+        (
+            "LIMITS",
+            &[
+                Text(
+                    "Limits given here are kept in a new journal and hold for all its writers. Of a journal that exists append only widens a limit: a narrower one, or another --overflow, is ignored with one line, and the lines are taken. edgesync init changes every limit.",
+                ),
+                Text(
+                    "Age is counted by the time that the machine was up, asleep included, since the entry was written; the time of day, and any jump of it, does not matter, and time without power does not count. Where it is not known (the limit was set later, a crash, a restored journal), an entry counts as written when it was next looked at. Entries stay up to a fiftieth of the limit longer.",
+                ),
+                Text(
+                    "When entries were dropped, the end of the run says how many and because of which limit; a run that lasts says so after a minute and then every hour. --quiet hides it; edgesync stats counts them as evicted.",
+                ),
             ],
         ),
         (
@@ -317,7 +333,7 @@ const STATS: PageText = PageText {
             ),
             Term(
                 "oldest_pending_age_s",
-                "The age of the oldest entry that waits, in seconds; null if none does.",
+                "The age of the oldest entry that waits, by the wall clock, in seconds; null if none does, or if the clock was plainly wrong then or is now.",
             ),
             Term(
                 "next_seq, cursor",

@@ -1,7 +1,8 @@
 //! The ways in which a crash may go, and telling apart what it leaves.
 
+use std::collections::HashMap;
 use std::hash::{DefaultHasher, Hash, Hasher};
-use std::sync::LazyLock;
+use std::sync::{Arc, LazyLock};
 
 use memchr::memmem::Finder;
 
@@ -64,32 +65,53 @@ pub(super) fn random_way(pending: &[Pending], random: &mut fastrand::Rng) -> Vec
 }
 
 /// What differs from run to run: what it follows, and its length.
-static VARYING: LazyLock<[(Finder<'static>, usize); 4]> = LazyLock::new(|| {
-    [("at\":\"", 27), ("crc\":\"", 8), ("\"id\":\"", 36), ("created\":\"", 27)]
+static VARYING: LazyLock<[(Finder<'static>, usize); 6]> = LazyLock::new(|| {
+    let everywhere = [("at\":\"", 27), ("crc\":\"", 8), ("\"series\":\"", 8), ("\"journal\":\"", 36)];
+    let in_config = [("\"id\":\"", 36), ("created\":\"", 27)];
+    [everywhere[0], everywhere[1], everywhere[2], everywhere[3], in_config[0], in_config[1]]
         .map(|(key, length)| (Finder::new(key), length))
 });
 
-/// A fingerprint of what is in the directory, but for times, checksums and the journal's id.
-pub(super) fn fingerprint(world: &World) -> u64 {
-    let mut hasher = DefaultHasher::new();
-    for (name, bytes) in world.files() {
-        name.hash(&mut hasher);
-        let mut bytes = bytes.to_vec();
-        // The journal's id and the time of its creation are in `journal.json` only.
-        let varying = if name.starts_with("journal.json") { &VARYING[..] } else { &VARYING[..2] };
-        for (key, length) in varying {
-            let mut from = 0;
-            while let Some(place) = key.find(&bytes[from..]) {
-                let start = from + place + key.needle().len();
-                let end = (start + length).min(bytes.len());
-                bytes[start..end].fill(b'?');
-                from = end;
+/// Fingerprints of files. Most files of a state are those of the state before, unchanged and at the same place in memory,
+/// where they stay while they are held here.
+#[derive(Default)]
+pub(super) struct Prints(HashMap<*const Vec<u8>, (Arc<Vec<u8>>, u64)>);
+
+/// So many files are held at most.
+const PRINTS_MAX: usize = 2000;
+
+impl Prints {
+    /// A fingerprint of what is in the directory, but for times, checksums and the journal's id.
+    pub fn of(&mut self, world: &World) -> u64 {
+        if self.0.len() > PRINTS_MAX {
+            self.0.clear();
+        }
+        let mut hasher = DefaultHasher::new();
+        for (name, bytes) in world.shared_files() {
+            let print = || (Arc::clone(bytes), of_file(name, bytes));
+            let (_, print) = self.0.entry(Arc::as_ptr(bytes)).or_insert_with(print);
+            (name, bytes.len(), *print).hash(&mut hasher);
+            if name == "journal.json" {
+                world.inode(name).map(|inode| world.times(inode)).hash(&mut hasher);
             }
         }
-        (bytes.len(), crc32fast::hash(&bytes)).hash(&mut hasher);
-        if name == "journal.json" {
-            world.inode(name).map(|inode| world.times(inode)).hash(&mut hasher);
+        world.attributes().for_each(|attribute| attribute.hash(&mut hasher));
+        hasher.finish()
+    }
+}
+
+fn of_file(name: &str, bytes: &[u8]) -> u64 {
+    let mut bytes = bytes.to_vec();
+    // The journal's id and the time of its creation are in `journal.json` only.
+    let varying = if name.starts_with("journal.json") { &VARYING[..] } else { &VARYING[..4] };
+    for (key, length) in varying {
+        let mut from = 0;
+        while let Some(place) = key.find(&bytes[from..]) {
+            let start = from + place + key.needle().len();
+            let end = (start + length).min(bytes.len());
+            bytes[start..end].fill(b'?');
+            from = end;
         }
     }
-    hasher.finish()
+    u64::from(crc32fast::hash(&bytes))
 }

@@ -1,4 +1,5 @@
-//! Runs a script of steps as a process would, and as the next process would after it has died.
+//! Runs a script of steps as a process would, and as the next process would after it has died. Several drivers on one
+//! machine are processes that live at the same time.
 
 use std::collections::BTreeMap;
 use std::io::Write;
@@ -11,7 +12,8 @@ use super::receiver::{Answers, Receiver, Tee};
 use crate::error::{Error, Result};
 use crate::ingest::{IngestOptions, SyncPolicy, ingest};
 use crate::journal::{
-    Appender, Committed, CursorFile, CursorState, Durability, Journal, RejectedLine, Settings, repair_in,
+    Appender, Committed, CursorFile, CursorState, Durability, Journal, RejectedLine, Settings, TailMark,
+    repair_in,
 };
 use crate::record::{Block, Seq, Timestamp, decode};
 use crate::replay::{ReplayOptions, Replayer};
@@ -55,11 +57,13 @@ pub(super) enum Step {
     Inspect,
     /// Flips a bit of the n-th waiting durable entry.
     Damage(usize),
+    /// The tail mark is gone.
+    LoseMark,
     /// Flips bits of a file without which a journal does not open.
     Spoil(&'static str),
     Repair,
-    /// Long enough for entries to be too old.
-    Pause,
+    /// So many milliseconds go by.
+    Wait(u64),
     /// The processes are killed.
     Kill,
     /// A person copies the files, while no process runs.
@@ -83,6 +87,14 @@ impl Driver {
         let sim = Sim::new(world);
         let history = History::new(&sim, facts);
         let settings = settings.clone();
+        let (journal, backup) = (None, None);
+        Self { sim, history, settings, backup, journal, writers: [None, None], unsynced: Default::default() }
+    }
+
+    /// Another process, which lives beside this one and works on the same journal.
+    pub fn another_process(&self) -> Self {
+        let (sim, history) = (self.sim.another_process(), self.history.clone());
+        let settings = self.settings.clone();
         let (journal, backup) = (None, None);
         Self { sim, history, settings, backup, journal, writers: [None, None], unsynced: Default::default() }
     }
@@ -136,7 +148,9 @@ impl Driver {
                     RejectedLine { line: 1, length: 4, reason: "not JSON".into(), bytes: b"oops".to_vec() };
                 let rejected = self.writer(writer)?.reject(&[line]);
                 self.or_try_again(writer, rejected)?;
-                self.history.note(Event::Rejected);
+                if !self.sim.is_dead() {
+                    self.history.note(Event::Rejected);
+                }
                 Ok(())
             }
             Step::Ingest { lines, sync } => self.ingest(lines, sync),
@@ -156,6 +170,12 @@ impl Driver {
                 self.damage(number);
                 Ok(())
             }
+            Step::LoseMark => {
+                let mut world = self.sim.world();
+                world.put("append.lock", b"");
+                self.sim.set_world(world);
+                Ok(())
+            }
             Step::Spoil(name) => {
                 self.spoil(name);
                 Ok(())
@@ -167,8 +187,8 @@ impl Driver {
                 self.history.note(Event::Repaired);
                 Ok(())
             }
-            Step::Pause => {
-                std::thread::sleep(Duration::from_millis(2));
+            Step::Wait(ms) => {
+                self.sim.wait(ms);
                 Ok(())
             }
             Step::Kill => {
@@ -187,9 +207,12 @@ impl Driver {
                 self.kill();
                 if let Some(backup) = &self.backup {
                     let mut world = self.sim.world();
-                    world.restore(backup, how);
+                    let put_back = world.restore(backup, how);
                     self.sim.set_world(world);
-                    self.history.note(Event::Restored);
+                    // An older cursor alone repeats what it repeats.
+                    let renews = put_back.iter().any(|name| name == "append.lock" || name == "journal.json")
+                        && (how != Restore::InPlaceUntimed || has_a_mark(backup));
+                    self.history.note(Event::Restored { renews });
                 }
                 Ok(())
             }
@@ -212,6 +235,10 @@ impl Driver {
         let Committed { taken, failure } = self.or_try_again(writer, committed)?;
         let entries = (0..taken)
             .map(|index| (block.first().plus(index as u64).get(), Bytes::from(block.payload(index))));
+        let entries: Vec<_> = entries.collect();
+        for (seq, _) in &entries {
+            history.note(Event::WasThere { seq: *seq, ran_ms: self.sim.world().ran_ms() });
+        }
         self.unsynced[writer].extend(entries);
         if sync {
             self.acknowledge_unsynced(writer);
@@ -340,6 +367,13 @@ pub(super) fn store(sim: &Sim) -> Store {
     Store::new(Path::new("/simulated"), Arc::new(sim.clone()))
 }
 
+/// A crash may lose it: then nothing shows that files were written over, unless their times were set.
+fn has_a_mark(world: &World) -> bool {
+    let lock = store(&Sim::new(world.clone())).open("append.lock", Open::Read);
+    lock.and_then(|lock| TailMark::read(&lock))
+        .is_ok_and(|mark| mark.is_some_and(|mark| mark.config.is_some()))
+}
+
 /// The cursor as it is seen in a world.
 pub(super) fn cursor_of(world: &World) -> Result<CursorState> {
     CursorFile::open(&store(&Sim::new(world.clone())), Open::Read)?.load()
@@ -361,12 +395,22 @@ fn records_in(bytes: &[u8]) -> impl Iterator<Item = (usize, u64, Bytes)> {
 
 /// All whole records in the segments among these files, found without the journal's code.
 pub(super) fn records<'a>(files: impl Iterator<Item = (&'a str, &'a [u8])>) -> BTreeMap<u64, Bytes> {
-    let segments = files.filter(|(name, _)| is_segment(name));
-    segments.flat_map(|(_, bytes)| records_in(bytes)).map(|(_, seq, payload)| (seq, payload)).collect()
+    each_record(files).collect()
 }
 
-/// Notes an acknowledgement, and checks that it is true at this moment.
+/// The same, one by one: a seq that was given twice is there twice.
+pub(super) fn each_record<'a>(
+    files: impl Iterator<Item = (&'a str, &'a [u8])>,
+) -> impl Iterator<Item = (u64, Bytes)> {
+    let segments = files.filter(|(name, _)| is_segment(name));
+    segments.flat_map(|(_, bytes)| records_in(bytes)).map(|(_, seq, payload)| (seq, payload))
+}
+
+/// Notes an acknowledgement, and checks that it is true at this moment. A process that was killed says nothing.
 pub(super) fn acknowledge(sim: &Sim, history: &History, seq: u64, payload: Bytes) {
+    if sim.is_dead() {
+        return;
+    }
     let after_a_crash = sim.world().crash(&[]);
     let there = records(after_a_crash.files()).get(&seq) == Some(&payload);
     let dealt_with = || cursor_of(&after_a_crash).is_ok_and(|state| seq < state.cursor.get());
@@ -375,6 +419,7 @@ pub(super) fn acknowledge(sim: &Sim, history: &History, seq: u64, payload: Bytes
     if !there && !dealt_with() && !ruined() {
         history.wrong(format!("seq {seq} is acknowledged but not durable"));
     }
+    history.note(Event::WasThere { seq, ran_ms: sim.world().ran_ms() });
     history.note(Event::Acked { seq, payload });
 }
 

@@ -4,11 +4,13 @@ use std::collections::HashSet;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 
-use super::crashes::{fingerprint, random_way, ways};
+use super::crashes::{Prints, random_way, ways};
 use super::driver::{Driver, Step};
 use super::history::{Event, Facts};
+use super::live::Effort;
 use super::oracle::check;
 use super::receiver::Answers;
+use super::scenes;
 use super::scripts::{self, Script};
 use crate::error::Error;
 use crate::journal::Settings;
@@ -20,6 +22,9 @@ const STATES_ENV: &str = "EDGESYNC_CRASH_STATES";
 const SEED_ENV: &str = "EDGESYNC_CRASH_SEED";
 const STATES_MIN: usize = 10_000;
 const BROKEN_MAX: usize = 20;
+/// In the usual run a process is killed at every so manieth of its calls; a long run takes each.
+const SCENE_STRIDE: usize = 5;
+const KILLS_MIN: u64 = 200;
 
 /// What was explored, over all scripts.
 #[derive(Default)]
@@ -27,7 +32,15 @@ pub(super) struct Tally {
     states: Mutex<HashSet<u64>>,
     crashes: AtomicU64,
     kills: AtomicU64,
+    survivals: AtomicU64,
     broken: Mutex<Vec<String>>,
+}
+
+/// The states of a run that were checked already, and against which history.
+#[derive(Default)]
+pub(super) struct Seen {
+    states: HashSet<(u64, usize)>,
+    prints: Prints,
 }
 
 /// One run to explore.
@@ -43,21 +56,26 @@ impl Tally {
         self.states.lock().unwrap().len()
     }
 
-    fn report(&self, context: &str, result: Result<(), String>) {
+    pub(super) fn report(&self, context: &str, result: Result<(), String>) {
         if let Err(wrong) = result {
             self.broken.lock().unwrap().push(format!("{context}: {wrong}"));
         }
     }
 
     /// Enough has been found; more would only take time.
-    fn is_hopeless(&self) -> bool {
+    pub(super) fn is_hopeless(&self) -> bool {
         self.broken.lock().unwrap().len() > BROKEN_MAX
     }
 
-    fn panic_if_broken(&self) {
+    pub(super) fn panic_if_broken(&self) {
         let broken = self.broken.lock().unwrap();
         let first: Vec<_> = broken.iter().take(12).cloned().collect();
         assert!(broken.is_empty(), "{} broken promises:\n{}", broken.len(), first.join("\n"));
+    }
+
+    /// One more process was killed beside others that live.
+    pub(super) fn survived(&self) {
+        self.survivals.fetch_add(1, Ordering::Relaxed);
     }
 
     /// Explores the crashes of a run. `depth` says how many of its points are explored twice over.
@@ -73,7 +91,7 @@ impl Tally {
         let mut dice = fastrand::Rng::with_seed(random);
         let stride = (snapshots.len() / depth.max(1)).max(1);
         let mut told = Told::new(facts, &events);
-        let mut seen = HashSet::new();
+        let mut seen = Seen::default();
         for (number, snapshot) in snapshots.iter().enumerate() {
             if self.is_hopeless() {
                 return;
@@ -95,7 +113,7 @@ impl Tally {
         }
     }
 
-    fn ways(&self, snapshot: &Snapshot, dice: Option<&mut fastrand::Rng>) -> Vec<Vec<Fate>> {
+    pub(super) fn ways(&self, snapshot: &Snapshot, dice: Option<&mut fastrand::Rng>) -> Vec<Vec<Fate>> {
         let pending = snapshot.world.pending();
         let mut ways = ways(pending, 4);
         if let Some(dice) = dice {
@@ -104,20 +122,20 @@ impl Tally {
         ways
     }
 
-    /// Crashes in these ways. `seen` holds the states that were checked already, and against which history.
-    fn crash(
+    /// Crashes in these ways, once into each state.
+    pub(super) fn crash(
         &self,
         context: &str,
         snapshot: &Snapshot,
         ways: &[Vec<Fate>],
         facts: &Facts,
         settings: &Settings,
-        seen: &mut HashSet<(u64, usize)>,
+        seen: &mut Seen,
     ) {
         for way in ways {
             let world = snapshot.world.crash(way);
-            let fingerprint = fingerprint(&world);
-            if !seen.insert((fingerprint, snapshot.moment)) {
+            let fingerprint = seen.prints.of(&world);
+            if !seen.states.insert((fingerprint, snapshot.moment)) {
                 continue;
             }
             self.states.lock().unwrap().insert(fingerprint);
@@ -146,7 +164,7 @@ impl Tally {
         self.report(context, errors.and_then(|()| driver.history.verdict()));
         let events = driver.history.events();
         let mut told = Told::new(facts.clone(), &events);
-        let mut seen = HashSet::new();
+        let mut seen = Seen::default();
         for snapshot in driver.sim.recorded() {
             let facts = told.up_to(snapshot.moment);
             let all = vec![Fate::Kept; snapshot.world.pending().len()];
@@ -166,18 +184,18 @@ fn brief(op: &impl std::fmt::Debug) -> String {
 }
 
 /// The facts at one moment after the other.
-struct Told<'a> {
+pub(super) struct Told<'a> {
     facts: Facts,
     events: std::slice::Iter<'a, Event>,
     count: usize,
 }
 
 impl<'a> Told<'a> {
-    fn new(facts: Facts, events: &'a [Event]) -> Self {
+    pub fn new(facts: Facts, events: &'a [Event]) -> Self {
         Self { facts, events: events.iter(), count: 0 }
     }
 
-    fn up_to(&mut self, moment: usize) -> &Facts {
+    pub fn up_to(&mut self, moment: usize) -> &Facts {
         while self.count < moment
             && let Some(event) = self.events.next()
         {
@@ -209,21 +227,32 @@ fn run_of(script: &Script) -> Run<'_> {
     Run { name: (*name).to_owned(), settings, strict: *strict, steps }
 }
 
-/// The scripts again and again, their steps in another order each time, until so many states have been seen.
+/// The scripts and the scenes again and again, their steps in another order each time, until so many states have been seen.
 fn explore_further(tally: &Tally, wanted: usize) {
-    let scripts = scripts::all();
+    let (scripts, scenes) = (scripts::all(), scenes::all());
+    let both = scripts.len() + scenes.len();
     let first = std::env::var(SEED_ENV).map_or(1, |text| text.parse::<usize>().unwrap());
-    let next = AtomicUsize::new((first - 1) * scripts.len());
+    let next = AtomicUsize::new((first - 1) * both);
     let work = || {
         while tally.distinct() < wanted && !tally.is_hopeless() {
             let number = next.fetch_add(1, Ordering::Relaxed);
-            let script = &scripts[number % scripts.len()];
-            let round = (number / scripts.len() + 1) as u64;
+            let round = (number / both + 1) as u64;
             let mut dice = fastrand::Rng::with_seed(round);
-            let steps = super::random::shuffled(&script.steps, &mut dice);
-            let name = format!("{} (seed {round})", script.name);
-            tally.explore(&Run { name, steps: &steps, ..run_of(script) }, 2, round);
-            if number.is_multiple_of(scripts.len()) {
+            if let Some(script) = scripts.get(number % both) {
+                let steps = super::random::shuffled(&script.steps, &mut dice);
+                let name = format!("{} (seed {round})", script.name);
+                tally.explore(&Run { name, steps: &steps, ..run_of(script) }, 2, round);
+            } else {
+                let mut scene = scenes::all().swap_remove(number % both - scripts.len());
+                // The first round is as they are written, at every call.
+                if round > 1 {
+                    scene.shuffle(&mut dice);
+                }
+                let stride = if round > 1 { 5 } else { 1 };
+                let effort = Effort { stride, marks: 5, crashes: 3, every_way: true, seed: round };
+                tally.explore_scene(&format!("{} (seed {round})", scene.name), &scene, effort);
+            }
+            if number.is_multiple_of(both) {
                 println!("round {round}: {} distinct crash states", tally.distinct());
             }
         }
@@ -231,6 +260,22 @@ fn explore_further(tally: &Tally, wanted: usize) {
     // Most of these threads wait for one that they have started: twice as many as processors keep those busy.
     let threads = 2 * std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
     std::thread::scope(|scope| (0..threads).for_each(|_| drop(scope.spawn(work))));
+}
+
+/// Kills a process in each scene, on two threads. `stride` says at which of its calls.
+fn explore_scenes(tally: &Tally, stride: usize) {
+    let scenes = scenes::all();
+    let next = AtomicUsize::new(0);
+    let effort = Effort { stride, marks: 1, crashes: 11, every_way: false, seed: 0 };
+    std::thread::scope(|scope| {
+        for _ in 0..2 {
+            scope.spawn(|| {
+                while let Some(scene) = scenes.get(next.fetch_add(1, Ordering::Relaxed)) {
+                    tally.explore_scene(scene.name, scene, effort);
+                }
+            });
+        }
+    });
 }
 
 #[test]
@@ -245,12 +290,24 @@ fn wherever_the_power_goes_every_promise_holds() {
     tally.panic_if_broken();
     explore_further(&tally, wanted.unwrap_or(0));
     tally.panic_if_broken();
+    let beside = tally.survivals.into_inner();
     let (crashes, kills) = (tally.crashes.into_inner(), tally.kills.into_inner());
     let states = tally.states.into_inner().unwrap().len();
     println!(
-        "{states} distinct crash states, {crashes} recoveries, {kills} processes that were cut off twice"
+        "{states} distinct crash states, {crashes} recoveries, {kills} processes that were cut off twice, \
+         {beside} that were killed beside others"
     );
     assert!(states >= wanted.unwrap_or(STATES_MIN), "only {states} distinct crash states");
+}
+
+#[test]
+fn whichever_process_is_killed_the_others_lose_nothing() {
+    let tally = Tally::default();
+    explore_scenes(&tally, if std::env::var_os(STATES_ENV).is_some() { 1 } else { SCENE_STRIDE });
+    tally.panic_if_broken();
+    let (kills, states) = (tally.survivals.into_inner(), tally.states.into_inner().unwrap().len());
+    println!("{kills} processes were killed beside others, {states} distinct crash states");
+    assert!(kills >= KILLS_MIN, "only {kills} processes were killed beside others");
 }
 
 #[test]

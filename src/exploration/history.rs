@@ -18,6 +18,8 @@ pub(super) enum Event {
     Tried(Bytes),
     /// An entry was acknowledged.
     Acked { seq: u64, payload: Bytes },
+    /// An entry was there when the machine had run for so long.
+    WasThere { seq: u64, ran_ms: u64 },
     /// A batch came to the sink.
     Handed { first: u64, payloads: Vec<Bytes> },
     /// The sink was about to say that it has taken these.
@@ -38,8 +40,8 @@ pub(super) enum Event {
     Opened(Uuid),
     /// A backup was made.
     BackedUp,
-    /// The backup has come back.
-    Restored,
+    /// The backup has come back; what an append or a new id has changed since, too.
+    Restored { renews: bool },
 }
 
 /// What follows from the events so far.
@@ -50,6 +52,7 @@ pub(super) struct Facts {
     pub created: bool,
     pub tried: HashSet<Bytes>,
     pub acked: BTreeMap<u64, Bytes>,
+    pub there_since: BTreeMap<u64, u64>,
     pub handed: BTreeMap<u64, Bytes>,
     pub confirmed: BTreeSet<u64>,
     pub cursor: u64,
@@ -89,6 +92,9 @@ impl Facts {
                 self.same_bytes(*seq, payload)?;
                 self.acked.insert(*seq, Arc::clone(payload));
             }
+            Event::WasThere { seq, ran_ms } => {
+                self.there_since.entry(*seq).or_insert(*ran_ms);
+            }
             Event::Handed { first, payloads } => return self.handed(*first, payloads),
             Event::Rejected => {
                 self.created = true;
@@ -112,7 +118,7 @@ impl Facts {
             Event::Repaired => self.spoilt = false,
             Event::Opened(id) => return self.opened(*id),
             Event::BackedUp => self.backup = Some(Box::new(Self { backup: None, ..self.clone() })),
-            Event::Restored => self.restored(),
+            Event::Restored { renews } => self.restored(*renews),
         }
         Ok(())
     }
@@ -131,10 +137,16 @@ impl Facts {
         Ok(())
     }
 
-    fn restored(&mut self) {
+    /// The same for a copy of the journal, made now.
+    pub fn of_a_copy(self) -> Self {
+        Self { copied: true, ..self }
+    }
+
+    fn restored(&mut self, renews: bool) {
         let Some(backup) = self.backup.clone() else { return };
         let (tried, ids) = (std::mem::take(&mut self.tried), std::mem::take(&mut self.ids));
-        *self = Self { tried, ids, copied: true, backup: Some(backup.clone()), ..*backup };
+        let copied = self.copied || renews;
+        *self = Self { tried, ids, copied, backup: Some(backup.clone()), ..*backup };
     }
 
     fn handed(&mut self, first: u64, payloads: &[Bytes]) -> Result<(), String> {

@@ -10,6 +10,8 @@
 //! | `oracle` | opens what a crash left, and checks it against the history |
 //! | `scripts` | the scripted runs |
 //! | `explore` | for every call of a script: crash there, kill there, fail there |
+//! | `scenes` | scripts of several processes, of which one is killed |
+//! | `live` | for every call of the one that is killed: the others go on, and then the mark is lost, or the power goes |
 //! | `random` | the same with random steps |
 //!
 //! A *crash state* is the content of the directory after a power cut. Two states are distinct if a file's name or bytes
@@ -19,7 +21,9 @@ mod crashes;
 mod driver;
 mod explore;
 mod history;
+mod live;
 mod oracle;
 mod random;
 mod receiver;
+mod scenes;
 mod scripts;

@@ -2,8 +2,9 @@
 //! and work goes on.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
-use super::driver::{Driver, REFUSALS_MAX, Step, cursor_of, records};
+use super::driver::{Driver, REFUSALS_MAX, Step, cursor_of, each_record};
 use super::history::{Bytes, Facts, text};
 use super::receiver::Answers;
 use crate::journal::{CursorState, Journal, Settings};
@@ -23,7 +24,8 @@ pub(super) fn check(world: World, facts: &Facts, settings: &Settings) -> Result<
     // Recovery, by whoever comes next.
     step(&mut driver, Step::Sync { writer: 0 })?;
     check_accounts(&mut driver)?;
-    check_entries(&driver)?;
+    check_entries(&mut driver)?;
+    check_ages(&mut driver, settings)?;
     drain(&mut driver)?;
     // One fresh entry passes.
     let before = driver.history.with(|facts| facts.acked.len());
@@ -31,8 +33,29 @@ pub(super) fn check(world: World, facts: &Facts, settings: &Settings) -> Result<
     if driver.history.with(|facts| facts.acked.len()) == before {
         return Err("a fresh entry is not taken".into());
     }
+    check_ages(&mut driver, settings)?;
     drain(&mut driver)?;
     driver.history.verdict()
+}
+
+/// Where age is the only limit, nothing was dropped that is younger by the time that the machine was up.
+fn check_ages(driver: &mut Driver, settings: &Settings) -> Result<(), String> {
+    let (Some(max_age), None, None) = (settings.max_age, settings.max_entries, settings.max_bytes) else {
+        return Ok(());
+    };
+    let dead = dead_letters(driver)?;
+    let world = driver.sim.world();
+    let cursor = cursor_of(&world).map_err(|error| error.to_string())?.cursor.get();
+    driver.history.with(|facts| {
+        for (seq, since) in facts.there_since.range(..cursor) {
+            let age_ms = world.ran_ms() - since;
+            let settled = facts.confirmed.contains(seq) || dead.contains(seq) || facts.ruined.contains(seq);
+            if !settled && u128::from(age_ms) <= max_age.as_millis() {
+                return Err(format!("seq {seq} was dropped when it was {age_ms} ms old"));
+            }
+        }
+        Ok(())
+    })
 }
 
 fn step(driver: &mut Driver, step: Step) -> Result<(), String> {
@@ -121,11 +144,30 @@ fn dead_letters(driver: &mut Driver) -> Result<BTreeSet<u64>, String> {
 }
 
 /// Every acknowledged entry that waits is there, byte for byte; and whatever is there was appended once.
-fn check_entries(driver: &Driver) -> Result<(), String> {
+fn check_entries(driver: &mut Driver) -> Result<(), String> {
     let world = driver.sim.world();
     let state = cursor_of(&world).map_err(|error| error.to_string())?;
-    let there = records(world.files());
-    driver.history.with(|facts| check_waiting(&state, &there, facts))
+    let mut there = BTreeMap::new();
+    let mut count = 0;
+    for (seq, payload) in each_record(world.files()) {
+        count += 1;
+        if let Some(other) = there.insert(seq, Arc::clone(&payload)) {
+            return Err(format!("seq {seq} was given twice: {} and {}", text(&other), text(&payload)));
+        }
+    }
+    driver.history.with(|facts| check_waiting(&state, &there, facts))?;
+    check_verified(driver, count)
+}
+
+/// `verify` has read every record, or says that something is wrong.
+fn check_verified(driver: &mut Driver, count: u64) -> Result<(), String> {
+    let journal = driver.journal().map_err(|error| error.to_string())?;
+    let found = journal.verify(&mut |_| ()).map_err(|error| error.to_string())?;
+    let quiet = found.damaged_places + found.set_aside_places == 0;
+    if quiet && found.entries != count {
+        return Err(format!("verify finds {} entries and nothing wrong, {count} are there", found.entries));
+    }
+    Ok(())
 }
 
 fn check_waiting(state: &CursorState, there: &BTreeMap<u64, Bytes>, facts: &Facts) -> Result<(), String> {

@@ -73,7 +73,7 @@ fn step() -> impl Strategy<Value = Step> {
 }
 
 fn action() -> impl Strategy<Value = Action> {
-    let fault = prop::sample::select(&Fault::ALL[..5]);
+    let fault = prop::sample::select(&Fault::ALL[..6]);
     prop_oneof![
         8 => step().prop_map(Action::Step),
         2 => any::<u64>().prop_map(Action::Crash),
@@ -87,6 +87,7 @@ fn settings() -> impl Strategy<Value = Settings> {
     let overflow = prop::sample::select(vec![Overflow::DropOldest, Overflow::Reject]);
     (prop::sample::select(vec![0_u64, 0, 5, 9]), overflow).prop_map(|(max_entries, overflow)| Settings {
         segment_bytes: Some(1024),
+        max_bytes: Some(16 << 20),
         max_entries: Some(max_entries),
         overflow: Some(overflow),
         ..Settings::default()

@@ -36,6 +36,9 @@ pub(super) struct Receiver {
 
 impl Sink for Receiver {
     fn send(&mut self, batch: &Batch, _attempt: u32) -> Outcome {
+        if self.sim.is_dead() {
+            return Outcome::Later { reason: "killed".into(), retry_after: None };
+        }
         self.sent += 1;
         self.check(batch);
         let lines = batch.body.strip_suffix(b"\n").unwrap_or(&batch.body).split(|byte| *byte == b'\n');

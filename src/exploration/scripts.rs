@@ -16,7 +16,7 @@ pub(super) struct Script {
 }
 
 fn small() -> Settings {
-    Settings { segment_bytes: Some(1024), ..Settings::default() }
+    Settings { segment_bytes: Some(1024), max_bytes: Some(16 << 20), ..Settings::default() }
 }
 
 fn append(count: u64, size: usize) -> Step {
@@ -156,10 +156,17 @@ fn reject_when_full() -> Script {
 
 /// What is too old gives way; also what is in flight.
 fn expire() -> Script {
-    let mut steps = vec![append(4, 60), Step::Pause, append(3, 60), replay(2, Answers::Later(1))];
-    steps.extend([append(5, 60), Step::Pause, append_as(1, 2, true), replay(3, Answers::WhileAppending(2))]);
-    steps.extend([append(2, 60), Step::Pause, Step::Kill, append_as(1, 3, false), Step::Compact]);
-    let settings = Settings { max_age: Some(Duration::from_millis(1)), ..small() };
+    let mut steps = vec![append(4, 60), Step::Wait(700), append(3, 60), replay(2, Answers::Later(1))];
+    steps.extend([Step::Wait(400), append(5, 60), Step::Wait(400), append_as(1, 2, true)]);
+    steps.extend([replay(3, Answers::WhileAppending(2)), append(2, 60), Step::Wait(900), Step::Kill]);
+    steps.extend([
+        append_as(1, 3, false),
+        append(1, 60),
+        Step::Wait(1100),
+        append_as(1, 3, false),
+        Step::Compact,
+    ]);
+    let settings = Settings { max_age: Some(Duration::from_secs(1)), ..small() };
     Script { name: "expire", settings, strict: false, steps }
 }
 

@@ -21,6 +21,7 @@
 //! [`std::io::Stdin`] does); otherwise lines could lie in its buffer while its descriptor shows nothing.
 
 mod check;
+mod dropped;
 mod handoff;
 mod input;
 mod lines;
@@ -51,7 +52,8 @@ use crate::stop::Stop;
 pub struct IngestOptions {
     /// Lines are text; each becomes a JSON string.
     pub text: bool,
-    /// A line may have so many bytes, without its line feed. At most [`MAX_LINE_MAX`].
+    /// A line may have so many bytes, without its line feed. At most [`MAX_LINE_MAX`], and at most about an eighth of the
+    /// journal's limit of bytes.
     pub max_line: usize,
     /// When entries are synced.
     pub sync: SyncPolicy,
@@ -90,6 +92,8 @@ pub struct IngestReport {
     pub rejected: u64,
     /// Lines for which there was no room.
     pub not_taken: u64,
+    /// Older entries that were dropped to make room, or because of their age.
+    pub evicted: u64,
     /// Whether a request to stop ended it before the input did.
     pub stopped: bool,
 }
@@ -110,7 +114,12 @@ pub fn ingest(
     stop: &Stop,
     notice: &mut (dyn FnMut(Notice) + Send),
 ) -> Result<IngestReport> {
-    run(&mut Appender::open(&journal.heeding(stop))?, input, tee, options, stop, notice)
+    let mut options = options.clone();
+    if options.max_line <= MAX_LINE_MAX {
+        // A line that this journal can never hold is rejected; it must not stop those after it.
+        options.max_line = options.max_line.min(journal.payload_bytes_max());
+    }
+    run(&mut Appender::open(&journal.heeding(stop))?, input, tee, &options, stop, notice)
 }
 
 fn run<C: Committer>(

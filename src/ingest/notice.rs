@@ -3,6 +3,8 @@
 use std::fmt;
 use std::io;
 
+use crate::journal::Evicted;
+
 /// Something that happened on the way and did not end the run. Its text is for people: one line, no end.
 #[derive(Debug)]
 #[non_exhaustive]
@@ -23,6 +25,14 @@ pub enum Notice {
     },
     /// At the end: what was not taken for want of room.
     NotTaken(NotTaken),
+    /// The oldest entries were dropped because the journal is at its limit. Given at the end, with the total; a run that lasts
+    /// gives it now and then.
+    Evicted {
+        /// How many in this run, and which limits were reached.
+        evicted: Evicted,
+        /// The run goes on.
+        so_far: bool,
+    },
     /// The input broke off within a line.
     Unfinished {
         /// The line's length as far as it was read.
@@ -53,6 +63,8 @@ impl fmt::Display for Notice {
                 write!(out, "full: line {line} and those after it are not taken until there is room")
             }
             Self::NotTaken(not_taken) => write!(out, "full: {not_taken} not taken"),
+            Self::Evicted { evicted, so_far: true } => write!(out, "so far {evicted}"),
+            Self::Evicted { evicted, so_far: false } => evicted.fmt(out),
             Self::Unfinished { bytes, stopped } => {
                 let event = if *stopped { "the signal came" } else { "reading failed" };
                 write!(out, "the last line had no end when {event} and was not taken ({bytes} bytes)")

@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use super::*;
-use crate::journal::{Committed, Durability, Overflow, RejectedLine};
+use crate::journal::{Committed, Durability, Evicted, Overflow, RejectedLine};
 use crate::record::{Block, Seq, decode};
 use crate::stop::Stopper;
 
@@ -71,6 +71,10 @@ impl Committer for Fake {
 
     fn overflow(&self) -> Overflow {
         self.overflow
+    }
+
+    fn take_evicted(&mut self) -> Evicted {
+        Evicted::default()
     }
 
     fn sync(&mut self) -> Result<()> {
@@ -196,7 +200,7 @@ impl Run {
 }
 
 fn report(accepted: u64, rejected: u64, not_taken: u64, stopped: bool) -> IngestReport {
-    IngestReport { accepted, rejected, not_taken, stopped }
+    IngestReport { accepted, rejected, not_taken, evicted: 0, stopped }
 }
 
 #[test]

@@ -3,12 +3,13 @@
 use std::io::Write;
 use std::time::{Duration, Instant};
 
+use super::dropped::Dropped;
 use super::handoff::{Handoff, Parcel, Task};
 use super::notice::{NotTaken, Notice};
 use super::tee::Tee;
 use super::{IngestReport, SyncPolicy};
 use crate::error::Result;
-use crate::journal::{Appender, Committed, Durability, Overflow, RejectedLine};
+use crate::journal::{Appender, Committed, Durability, Evicted, Overflow, RejectedLine};
 use crate::record::{Block, Seq};
 use crate::stop::Stop;
 
@@ -22,6 +23,8 @@ pub(super) trait Committer: Send {
     fn overflow(&self) -> Overflow;
     fn sync(&mut self) -> Result<()>;
     fn reject(&mut self, lines: &[RejectedLine]) -> Result<()>;
+    /// What was dropped since this was asked last.
+    fn take_evicted(&mut self) -> Evicted;
 }
 
 impl Committer for Appender {
@@ -44,6 +47,10 @@ impl Committer for Appender {
     fn reject(&mut self, lines: &[RejectedLine]) -> Result<()> {
         Appender::reject(self, lines)
     }
+
+    fn take_evicted(&mut self) -> Evicted {
+        Appender::take_evicted(self)
+    }
 }
 
 /// Entries that were written and wait for the sync of `--sync interval`.
@@ -63,6 +70,7 @@ pub(super) struct Writer<'a, C> {
     notice: &'a mut (dyn FnMut(Notice) + Send),
     report: IngestReport,
     not_taken: NotTaken,
+    dropped: Dropped,
     unsynced: Option<Unsynced>,
     full_was_told: bool,
     /// A request to stop came while entries waited for room: none of those after them may overtake them.
@@ -85,6 +93,7 @@ impl<'a, C: Committer> Writer<'a, C> {
             notice,
             report: IngestReport::default(),
             not_taken: NotTaken::default(),
+            dropped: Dropped::default(),
             unsynced: None,
             full_was_told: false,
             gave_up: false,
@@ -93,6 +102,21 @@ impl<'a, C: Committer> Writer<'a, C> {
 
     /// Writes what is handed over until nothing more comes.
     pub fn run(mut self, handoff: &Handoff) -> Result<IngestReport> {
+        let written = self.write_all(handoff);
+        // Also where the run ends with an error.
+        if self.dropped.total().entries() > 0 {
+            (self.notice)(Notice::Evicted { evicted: self.dropped.total().clone(), so_far: false });
+        }
+        written?;
+        self.report.not_taken = self.not_taken.lines();
+        self.report.evicted = self.dropped.total().entries();
+        if self.report.not_taken > 0 {
+            (self.notice)(Notice::NotTaken(self.not_taken));
+        }
+        Ok(self.report)
+    }
+
+    fn write_all(&mut self, handoff: &Handoff) -> Result<()> {
         loop {
             match handoff.next_task(self.sync_due()) {
                 Task::Write(mut parcel) => {
@@ -103,12 +127,7 @@ impl<'a, C: Committer> Writer<'a, C> {
                 Task::Finish => break,
             }
         }
-        self.sync()?;
-        self.report.not_taken = self.not_taken.lines();
-        if self.report.not_taken > 0 {
-            (self.notice)(Notice::NotTaken(self.not_taken));
-        }
-        Ok(self.report)
+        self.sync()
     }
 
     fn write(&mut self, parcel: &mut Parcel) -> Result<()> {
@@ -143,6 +162,9 @@ impl<'a, C: Committer> Writer<'a, C> {
         let first_line = block.line(0);
         let durability = if self.sync == SyncPolicy::Always { Durability::Sync } else { Durability::NoSync };
         let committed = self.committer.commit(block, durability);
+        if let Some(notice) = self.dropped.add(self.committer.take_evicted(), Instant::now()) {
+            (self.notice)(notice);
+        }
         let Committed { taken, failure } = self.or_tell(committed, first_line)?;
         if taken > 0 {
             self.accept(block, taken)?;

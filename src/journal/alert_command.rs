@@ -58,7 +58,7 @@ pub(crate) fn text(journal: &Journal, limits: &Limits, stats: &Stats, lost: u64)
     let alert = Alert {
         stats,
         journal: std::path::absolute(journal.path())?.to_string_lossy().into_owned(),
-        journal_id: journal.id(),
+        journal_id: journal.current_id().map_err(io::Error::other)?,
         lost,
         threshold: limits.dead_letter_threshold,
         limits: AlertLimits {
@@ -92,7 +92,7 @@ pub(crate) fn run(
     sh.args(["-c", command])
         // Not the caller's, which may name another one.
         .env("EDGESYNC_JOURNAL", std::path::absolute(journal.path())?)
-        .env("EDGESYNC_JOURNAL_ID", journal.id().to_string())
+        .env("EDGESYNC_JOURNAL_ID", journal.current_id().map_err(io::Error::other)?.to_string())
         .process_group(0)
         .stdin(input)
         .stdout(output);

@@ -3,6 +3,7 @@
 //! Between commits it holds nothing: any number of appenders may take turns. Under the lock it first checks that
 //! the journal still is as it left it; if not (another writer, a compaction, new limits) it looks again.
 
+use super::ages::Ages;
 use super::config::{Config, Overflow};
 use super::layout;
 use super::origin;
@@ -10,7 +11,8 @@ use super::room::{Room, Space};
 use super::side_file::SideFile;
 use super::tail::Tail;
 use super::tail_mark::{NameChange, TailMark};
-use super::{Journal, RejectedLine, SegmentWriter};
+use super::widen::Limit;
+use super::{Evicted, Journal, RejectedLine, SegmentWriter, segments};
 use crate::error::{Error, Result};
 use crate::record::{Block, Seq};
 use crate::storage::{File, FileId, Open};
@@ -40,23 +42,30 @@ pub(crate) struct Appender {
     /// Identity of the `journal.json` that `config` was read from.
     config_id: Option<FileId>,
     config: Config,
+    /// The size at which segments are sealed: it follows the limits and the file system's size.
+    segment_bytes: u64,
     space: Space,
     writer: Option<SegmentWriter>,
-    /// Entries of this appender's wait for a sync; how many cuts there had been when they were written.
-    unsynced: Option<u64>,
+    /// None where the journal has no limit of age.
+    ages: Option<Ages>,
+    /// Entries of this appender's wait for a sync: how many cuts there had been when they were written, and the seq behind
+    /// them.
+    unsynced: Option<(u64, Seq)>,
     latched: bool,
 }
 
 impl Appender {
     pub fn open(journal: &Journal) -> Result<Self> {
-        let lock = journal.store().open(layout::APPEND_LOCK, Open::Create)?;
+        let lock = journal.store().open_to_overwrite(layout::APPEND_LOCK)?;
         let mut appender = Self {
             journal: journal.clone(),
             lock,
             config_id: None,
             config: journal.config().clone(),
+            segment_bytes: 0,
             space: Space::new(journal)?,
             writer: None,
+            ages: None,
             unsynced: None,
             latched: false,
         };
@@ -76,6 +85,11 @@ impl Appender {
         self.space.last_seen()
     }
 
+    /// What this appender has dropped since it was asked last.
+    pub fn take_evicted(&mut self) -> Evicted {
+        self.space.take_evicted()
+    }
+
     pub fn overflow(&self) -> Overflow {
         self.config.limits.overflow
     }
@@ -89,6 +103,9 @@ impl Appender {
             let committed = appender.write_block(block)?;
             if durability == Durability::Sync {
                 appender.sync_active()?;
+            }
+            if committed.taken > 0 {
+                appender.note_age()?;
             }
             appender.drop_excess()?;
             Ok(committed)
@@ -110,9 +127,12 @@ impl Appender {
             return Ok(());
         }
         self.locked(|appender| {
-            let bytes = SideFile::open(appender.journal.store(), layout::REJECTED, &appender.config.limits)?
-                .append(lines)?;
-            appender.space.grew(bytes);
+            let bytes = match appender.keep_rejected(lines) {
+                Err(error) if error.is_storage_full() && appender.give_back()? => {
+                    appender.keep_rejected(lines)?
+                }
+                result => result?,
+            };
             let writer = appender.writer()?;
             writer.mark.count_sync();
             writer.mark.count_write(bytes);
@@ -120,11 +140,16 @@ impl Appender {
         })
     }
 
-    /// Gives back the space of entries that were dealt with: seals the active segment if all of it was, and unlinks.
+    fn keep_rejected(&self, lines: &[RejectedLine]) -> Result<u64> {
+        let mut file = SideFile::open(self.journal.store(), layout::REJECTED, &self.config.limits)?;
+        let most = file.line_bytes_max();
+        file.append(&lines.iter().map(|line| line.shortened(most)).collect::<Vec<_>>())
+    }
+
+    /// Gives back the space of entries that were settled: seals the active segment if all of it was, and unlinks.
     pub fn reclaim(&mut self) -> Result<()> {
         self.locked(|appender| {
-            appender.space.look()?;
-            if appender.all_dealt_with()? {
+            if appender.all_settled()? {
                 appender.rotate()?;
             }
             appender.unlink_settled().map(drop)
@@ -162,6 +187,7 @@ impl Appender {
         }
         let result = work(self);
         if let Some(writer) = &mut self.writer {
+            writer.mark.sealed = self.space.sealed();
             // Without a mark the next writer reads the segment; on a full disk that is how it is.
             let _ = writer.mark.write(&self.lock);
         }
@@ -188,28 +214,62 @@ impl Appender {
             tracing::warn!(former = %renewal.former_id, id = %self.config.id, "restored while it was written to");
         }
         let mark = TailMark::read(&self.lock)?;
-        if self.unsynced.is_some_and(|cuts| mark.as_ref().is_none_or(|mark| mark.cuts != cuts)) {
+        if self.unsynced.is_some_and(|(cuts, _)| mark.as_ref().is_none_or(|mark| mark.cuts != cuts)) {
             // Another process's sync has failed since, or nobody knows: what this one relied on may be gone.
             self.latched = true;
             return Err(Error::Latched { path: store.path().to_owned() });
         }
-        let mut tail = Tail::find(store, mark.clone(), Open::Write)?;
+        let mut tail = self.find_tail(mark.as_ref())?;
+        let store = self.journal.store();
+        if self.unsynced.is_some_and(|(_, next)| tail.next < next) {
+            // The same, but the process was killed after its sync had failed and before it could count the cut.
+            self.latched = true;
+            return Err(Error::Latched { path: store.path().to_owned() });
+        }
         self.space.check_cursor(tail.next)?;
         if tail.changes_names() {
             let names = NameChange::begin(&self.lock, mark.clone().as_mut())?;
             tail.remove_superfluous(store, &names)?;
+            self.space.removed_newest()?;
         }
         if !tail.clean {
             tail.settle(store)?;
         }
-        let writer = self.writer.insert(SegmentWriter::new(store, &self.lock, tail, mark)?);
-        if !writer.joinable {
+        let writer = self.writer.insert(SegmentWriter::new(store, &self.lock, tail, mark.clone())?);
+        let joinable = writer.joinable;
+        let end = writer.mark.end;
+        self.space.measure(end)?;
+        self.segment_bytes = self.config.segment_bytes_effective(store.volume());
+        if !joinable {
             self.begin_next_segment()?;
         }
+        let durable = self.writer()?.mark.durable_next;
+        self.ages = match self.config.limits.max_age {
+            Some(_) => {
+                let (store, id) = (self.journal.store(), self.config.id);
+                Some(Ages::load(store, &self.lock, id, mark.as_ref(), durable)?)
+            }
+            None => None,
+        };
         // On a full disk there may be no mark; see `locked`.
         let lock = self.lock.clone();
+        self.writer()?.mark.sealed = self.space.sealed();
         let _ = self.writer()?.mark.write(&lock);
-        self.space.look()
+        Ok(())
+    }
+
+    /// Where the journal ends. The directory is listed only where the mark leaves a doubt.
+    fn find_tail(&mut self, mark: Option<&TailMark>) -> Result<Tail> {
+        let store = self.journal.store();
+        if let Some(mark) = mark
+            && let Some(active) = self.space.follow(mark)
+            && let Some(tail) = Tail::find_known(store, active, mark)?
+        {
+            return Ok(tail);
+        }
+        let (before, newest) = self.space.list(mark)?;
+        Tail::find_after(store, before, newest, mark.cloned(), Open::Write)?
+            .ok_or_else(|| segments::none(store))
     }
 
     fn writer(&mut self) -> Result<&mut SegmentWriter> {
@@ -242,7 +302,8 @@ impl Appender {
             return Ok(0);
         }
         let count = self.write_records(block, from, from + count)?;
-        self.unsynced = Some(self.writer()?.mark.cuts);
+        let mark = &self.writer()?.mark;
+        self.unsynced = Some((mark.cuts, mark.next));
         self.space.grew(block.records(from, from + count).len() as u64);
         Ok(count)
     }
@@ -256,23 +317,33 @@ impl Appender {
         Err(Error::Damaged { path: self.journal.path().to_owned(), reason })
     }
 
-    /// Writes records, or some of them if the disk is full; if it takes none, what was dealt with makes room, once.
+    /// Writes records, or some of them if the disk is full; if it takes none, what is settled makes room.
     fn write_records(&mut self, block: &Block, from: usize, to: usize) -> Result<usize> {
-        match self.writer()?.write(block, from, to) {
-            Err(error) if error.is_storage_full() => {
-                self.space.look()?;
-                if !self.unlink_settled()? {
-                    return Err(error);
-                }
-                self.writer()?.write(block, from, to)
+        loop {
+            match self.writer()?.write(block, from, to) {
+                Err(error) if error.is_storage_full() && self.give_back()? => {}
+                result => return result,
             }
-            result => result,
         }
+    }
+
+    /// The disk is full: gives back what is settled, also the active segment if all of it is. False if nothing was.
+    fn give_back(&mut self) -> Result<bool> {
+        let mut made = self.unlink_settled()?;
+        if !made && self.all_settled()? {
+            self.rotate()?;
+            self.unlink_settled()?;
+            made = true;
+        }
+        if made {
+            self.journal.store().release_space()?;
+        }
+        Ok(made)
     }
 
     /// How many records from index `from` on can be written now; makes room and changes segments as needed.
     fn fitting(&mut self, block: &Block, from: usize) -> Result<usize> {
-        let size = self.config.segment_bytes_effective();
+        let size = self.segment_bytes;
         let first = block.records(from, from + 1).len() as u64;
         let end = self.writer()?.mark.end;
         if end > 0 && end + first > size {
@@ -304,17 +375,19 @@ impl Appender {
         if self.space.free(&self.config.limits) >= bytes {
             return Ok(true);
         }
-        self.space.look()?;
+        let active_bytes = self.writer()?.mark.end;
+        self.space.measure(active_bytes)?;
         self.unlink_settled()?;
-        if self.space.free(&self.config.limits) < bytes && self.all_dealt_with()? {
+        if self.space.free(&self.config.limits) < bytes && self.all_settled()? {
             self.rotate()?;
             self.unlink_settled()?;
         }
+        let limit = Limit::Bytes(self.config.limits.max_bytes);
         while self.space.free(&self.config.limits) < bytes {
             if self.overflow() != Overflow::DropOldest {
                 return Ok(false);
             }
-            match self.space.evict_oldest_segment()? {
+            match self.space.evict_oldest_segment(limit)? {
                 Room::Made => drop(self.unlink_settled()?),
                 Room::OnlyActiveLeft if self.writer()?.mark.end > 0 => self.rotate()?,
                 Room::OnlyActiveLeft => {
@@ -327,7 +400,7 @@ impl Appender {
     }
 
     /// Whether there is something in the active segment, and no entry of it is pending.
-    fn all_dealt_with(&mut self) -> Result<bool> {
+    fn all_settled(&mut self) -> Result<bool> {
         let next = self.next_seq();
         Ok(self.writer()?.mark.end > 0 && self.space.cursor()? >= next)
     }
@@ -345,22 +418,51 @@ impl Appender {
             self.sync_active()?;
             let excess = next.since(self.space.cursor()?).saturating_sub(most);
             let cursor = self.space.cursor()?;
-            self.space.evict_to(cursor.plus(excess))?;
+            self.space.evict_to(cursor.plus(excess), Limit::Entries(most))?;
         }
-        if let Some(age) = limits.max_age
-            && self.space.is_time_to_expire(age)
+        // Facts of ages are about durable entries only.
+        if let Some(max_age) = limits.max_age
+            && let Some(ages) = &mut self.ages
+            && let Some(end) = ages.expired(max_age)
         {
-            self.sync_active()?;
-            let durable = self.writer()?.mark.durable_next;
-            self.space.expire(age, durable)?;
+            let mut cursor = self.space.cursor()?;
+            if cursor < end {
+                self.space.evict_to(end, Limit::Age(max_age))?;
+                cursor = end;
+            }
+            ages.forget_before(cursor);
         }
+        Ok(())
+    }
+
+    /// Entries were written: what is known of the ages of those before them is kept, now and then.
+    fn note_age(&mut self) -> Result<()> {
+        let Some(max_age) = self.config.limits.max_age else { return Ok(()) };
+        let durable = self.writer()?.mark.durable_next;
+        let Some(ages) = &mut self.ages else { return Ok(()) };
+        ages.tick(self.journal.store());
+        if ages.keep_fact(max_age) {
+            // An aid, as the mark is; see `locked`.
+            let _ = ages.write(&self.lock);
+        }
+        let age = ages.committed(durable);
+        self.writer()?.mark.age = Some(age);
         Ok(())
     }
 
     fn rotate(&mut self) -> Result<()> {
         self.sync_active()?;
-        self.begin_next_segment()?;
-        self.space.look()
+        match self.begin_next_segment() {
+            Err(error) if error.is_storage_full() && !self.latched && self.unlink_settled()? => {
+                self.begin_next_segment()?;
+            }
+            result => result?,
+        }
+        self.segment_bytes = self.config.segment_bytes_effective(self.journal.store().volume());
+        if self.space.is_disk_short() {
+            self.unlink_settled()?;
+        }
+        Ok(())
     }
 
     /// Goes on in a new segment; the one before it is durable.
@@ -369,7 +471,9 @@ impl Appender {
         self.change_names(|appender, names| {
             let file = appender.writer()?.make_next(&store, names)?;
             let rotated = appender.writer()?.rotate(&store, file);
-            appender.latch_on_error(rotated)
+            appender.latch_on_error(rotated)?;
+            let active = appender.writer()?.mark.segment;
+            appender.space.rotated(active)
         })
     }
 

@@ -45,7 +45,8 @@ impl Attempts {
     /// What is known; read without a lock.
     pub fn read(journal: &Journal) -> Result<Self> {
         let lock = journal.store().open_if_there(layout::REPLAY_LOCK, Open::Read)?;
-        Ok(lock.and_then(|lock| Self::load(&lock, journal.id())).unwrap_or_default())
+        let Some(lock) = lock else { return Ok(Self::default()) };
+        Ok(Self::load(&lock, journal.current_id()?).unwrap_or_default())
     }
 
     fn load(lock: &File, journal: Uuid) -> Option<Self> {

@@ -11,7 +11,7 @@ use super::layout;
 use crate::error::{Error, Result};
 use crate::record::{Seq, Timestamp, seal_line, unseal_line};
 use crate::sink::FormerJournal;
-use crate::storage::{FileId, Identity, Open, Store};
+use crate::storage::{FileId, Identity, Open, Store, Volume};
 
 /// The newest format that this version reads and the one that it writes.
 const FORMAT: u64 = 1;
@@ -24,6 +24,8 @@ const MAX_BYTES_MIN: u64 = 64 << 10;
 const SEGMENT_BYTES_MIN: u64 = 1 << 10;
 /// Offsets within a segment and within a block are kept in 32 bits here and there.
 const SEGMENT_BYTES_MAX: u64 = 1 << 30;
+/// A directory of more files than this is slow on many file systems, and in every tool that lists it.
+const SEGMENTS_MAX: u64 = 16_384;
 
 /// What a journal does when it is at its limit.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
@@ -68,7 +70,7 @@ pub struct Limits {
     pub max_entries: Option<u64>,
     /// Size of the journal's files together, in bytes.
     pub max_bytes: u64,
-    /// Age of pending entries by the writer's clock; none: no limit.
+    /// Age of pending entries, counted while the machine is up, whatever the time of day; none: no limit.
     pub max_age: Option<Duration>,
     /// What happens at a limit of entries or bytes.
     pub overflow: Overflow,
@@ -147,7 +149,8 @@ impl Home {
 /// Settings for a new journal, or changes for an existing one: what is `None` gets the default, or stays as it is.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Settings {
-    /// Bytes, 1 KiB to 1 GiB; default 16 MiB. In a small journal segments are smaller: an eighth of `max_bytes`.
+    /// Bytes, 1 KiB to 1 GiB; default 16 MiB. Where there is little room segments are smaller: an eighth of `max_bytes`, a
+    /// sixteenth of the file system. `max_bytes` may not be more than 16,384 segments.
     pub segment_bytes: Option<u64>,
     /// Pending entries; 0: no limit, the default.
     pub max_entries: Option<u64>,
@@ -205,6 +208,7 @@ impl Config {
     /// This configuration with the settings that are given.
     pub(crate) fn with(mut self, settings: &Settings) -> Result<Self> {
         settings.check()?;
+        let before = (self.segment_bytes, self.limits.max_bytes);
         self.segment_bytes = settings.segment_bytes.unwrap_or(self.segment_bytes);
         let limits = &mut self.limits;
         limits.max_bytes = settings.max_bytes.unwrap_or(limits.max_bytes);
@@ -219,7 +223,33 @@ impl Config {
         if let Some(age) = settings.max_age {
             limits.max_age = Some(age).filter(|age| !age.is_zero());
         }
+        // A journal from before there was this bound opens, and its other limits can be changed.
+        if (self.segment_bytes, self.limits.max_bytes) != before {
+            self.check_number_of_segments()?;
+        }
         Ok(self)
+    }
+
+    fn check_number_of_segments(&self) -> Result<()> {
+        let (segment, limit) = (self.segment_bytes, self.limits.max_bytes);
+        let count = limit / self.segment_bytes_effective(None);
+        if count <= SEGMENTS_MAX {
+            return Ok(());
+        }
+        let (least, most) =
+            (limit.div_ceil(SEGMENTS_MAX).div_ceil(1024), segment.saturating_mul(SEGMENTS_MAX));
+        Err(Error::Invalid(format!(
+            "segments of {segment} bytes within a limit of {limit} bytes are {count} files, more than {SEGMENTS_MAX}: use \
+             --segment-bytes {least}KiB or more, or --max-bytes {}KiB or less",
+            most / 1024
+        )))
+    }
+
+    /// The size at which segments are sealed: small enough that giving one back frees a small part of the limit, and of the
+    /// file system that the journal is on.
+    pub(crate) fn segment_bytes_effective(&self, volume: Option<Volume>) -> u64 {
+        let bytes = self.segment_bytes.min(self.limits.max_bytes / 8);
+        volume.map_or(bytes, |volume| bytes.min(volume.total_bytes / 16).max(SEGMENT_BYTES_MIN))
     }
 
     /// The same journal under a new id. `introduced` is the id under which a batch was accepted last; if this one's never was,
@@ -232,11 +262,6 @@ impl Config {
         self.id = Uuid::new_v4();
         self.limits.alert_exec = None;
         self
-    }
-
-    /// The size at which segments are sealed: small enough that dropping one frees a small part of the limit.
-    pub(crate) fn segment_bytes_effective(&self) -> u64 {
-        self.segment_bytes.min(self.limits.max_bytes / 8)
     }
 
     /// Reads `journal.json`; none if there is no such file.
@@ -398,8 +423,36 @@ mod tests {
             config.clone().with(&Settings { max_bytes: Some(1 << 20), ..Settings::default() }).unwrap();
         assert_eq!(changed.limits.max_entries, Some(7));
         assert_eq!(changed.limits.max_bytes, 1 << 20);
-        assert_eq!(changed.segment_bytes_effective(), 1 << 17);
+        assert_eq!(changed.segment_bytes_effective(None), 1 << 17);
         assert_eq!(changed.id, config.id);
+    }
+
+    #[test]
+    fn more_segments_than_a_directory_takes_well_are_refused_and_an_older_journal_that_has_them_opens() {
+        let settings = |segment, limit| Settings {
+            segment_bytes: Some(segment),
+            max_bytes: Some(limit),
+            ..Settings::default()
+        };
+        assert!(Config::new(&settings(1 << 10, 16 << 20)).is_ok());
+        let error = Config::new(&settings(1 << 10, (16 << 20) + 1024)).unwrap_err().to_string();
+        assert!(error.contains("--segment-bytes 2KiB") && error.contains("--max-bytes 16384KiB"), "{error}");
+        let older = Config { segment_bytes: 1 << 10, ..Config::new(&Settings::default()).unwrap() };
+        let same = settings(1 << 10, 1 << 30);
+        assert_eq!(older.clone().with(&same).unwrap(), older);
+        assert!(older.clone().with(&Settings { max_entries: Some(7), ..Settings::default() }).is_ok());
+        assert!(older.with(&Settings { max_bytes: Some(2 << 30), ..Settings::default() }).is_err());
+    }
+
+    #[test]
+    fn segments_follow_the_size_of_the_disk() {
+        let config = Config::new(&Settings::default()).unwrap();
+        let on =
+            |total_bytes| config.segment_bytes_effective(Some(Volume { total_bytes, available_bytes: 0 }));
+        assert_eq!(on(1 << 40), 16 << 20);
+        assert_eq!(on(64 << 20), 4 << 20);
+        assert_eq!(on(1 << 20), 64 << 10);
+        assert_eq!(on(1 << 10), 1 << 10);
     }
 
     #[test]

@@ -6,13 +6,15 @@ use std::sync::Arc;
 use super::config::{Config, Settings};
 use super::cursor::{CursorFile, CursorState};
 use super::layout;
+use super::segment_writer::SegmentWriter;
+use super::tail::Tail;
 use crate::error::{Error, Result};
 use crate::record::Seq;
 use crate::storage::disk::Disk;
-use crate::storage::{Open, Store};
+use crate::storage::{File, Open, Store};
 
-/// Makes a journal, or finds that another process has just made it.
-pub(crate) fn create(path: &Path, settings: &Settings) -> Result<(Store, Config)> {
+/// Makes a journal, or finds that another process has just made it: says which.
+pub(crate) fn create(path: &Path, settings: &Settings) -> Result<(Store, Config, bool)> {
     let config = Config::new(settings)?;
     if path.parent().is_some_and(|parent| !parent.as_os_str().is_empty() && !parent.exists()) {
         return Err(Error::MissingParent { path: path.to_owned() });
@@ -22,23 +24,32 @@ pub(crate) fn create(path: &Path, settings: &Settings) -> Result<(Store, Config)
 }
 
 /// The same in a directory that is there.
-pub(crate) fn create_in(store: Store, config: Config) -> Result<(Store, Config)> {
+pub(crate) fn create_in(store: Store, config: Config) -> Result<(Store, Config, bool)> {
     check_nothing_is_lost(&store)?;
-    let lock = store.open(layout::APPEND_LOCK, Open::Create)?;
+    let lock = store.open_to_overwrite(layout::APPEND_LOCK)?;
     let _guard = lock.lock()?;
     if let Some(config) = Config::load(&store)? {
-        return Ok((store, config));
+        return Ok((store, config, false));
     }
     check_nothing_is_lost(&store)?;
     let segment = store.open(&layout::segment_name(Seq::FIRST), Open::Create)?;
     segment.sync_data()?;
-    store.open(layout::REPLAY_LOCK, Open::Create)?;
+    store.open_to_overwrite(layout::REPLAY_LOCK)?;
     store.open(layout::EXEC_LOCK, Open::Create)?;
     CursorFile::create(&store, &CursorState::new())?;
     // A crash may keep one name and lose another: what makes it a journal comes after all else is there.
     store.sync_names()?;
     config.store(&store)?;
-    Ok((store, config))
+    // Best effort: it is a journal without a mark too.
+    let _ = first_mark(&store, &lock);
+    Ok((store, config, true))
+}
+
+/// A mark from the beginning, so that also a journal to which nothing was ever appended can be told from a restored one.
+fn first_mark(store: &Store, lock: &File) -> Result<()> {
+    let tail = Tail::find(store, None, Open::Read)?;
+    SegmentWriter::new(store, lock, tail, None)?.mark.write(lock)?;
+    lock.sync_all()
 }
 
 /// A directory becomes a journal if it is empty, or holds no more than what an interrupted creation leaves.

@@ -13,7 +13,10 @@ use crate::record::{Seq, Timestamp};
 use crate::storage::{Open, Store};
 
 /// Damage is copied in pieces of this size, so that a ruined segment is never in memory whole.
-const PIECE_BYTES: u64 = 64 << 10;
+const PIECE_BYTES_MAX: u64 = 64 << 10;
+/// Bytes that a line has besides those of the piece; as base64 or escapes they take up to six times their number.
+const ENVELOPE_BYTES: u64 = 256;
+const ESCAPED: u64 = 6;
 
 #[derive(Serialize)]
 struct Piece<'a> {
@@ -75,12 +78,14 @@ fn file_name(damage: &Damage) -> String {
 pub(crate) fn set_aside(journal: &Journal, damage: &Damage) -> Result<()> {
     let store = journal.store();
     let mut aside = SideFile::open(store, layout::DAMAGED, &journal.config().limits)?;
+    let room = (aside.line_bytes_max() as u64).saturating_sub(ENVELOPE_BYTES);
+    let piece_bytes = (room / ESCAPED).clamp(1, PIECE_BYTES_MAX);
     let name = file_name(damage);
     let end = damage.offset + damage.length;
     let mut offset = match aside.last::<Place>() {
         Some(last) if last.first == damage.first && last.file == name && last.offset >= damage.offset => {
             aside.confirm_last()?;
-            last.offset + PIECE_BYTES
+            last.offset + last.length.max(1)
         }
         _ => damage.offset,
     };
@@ -89,7 +94,7 @@ pub(crate) fn set_aside(journal: &Journal, damage: &Damage) -> Result<()> {
     let at = Timestamp::now();
     // One line at least, even where the entries are missing without a trace.
     while offset < end || offset == damage.offset {
-        bytes.resize(usize::try_from(PIECE_BYTES.min(end - offset)).unwrap_or(0), 0);
+        bytes.resize(usize::try_from(piece_bytes.min(end - offset)).unwrap_or(0), 0);
         let length = source.as_ref().map_or(Ok(0), |file| file.read_at(&mut bytes, offset))?;
         let piece = Piece {
             first: damage.first,
@@ -101,7 +106,7 @@ pub(crate) fn set_aside(journal: &Journal, damage: &Damage) -> Result<()> {
             bytes: Bytes::new(&bytes[..length]),
         };
         aside.append(&[piece])?;
-        offset += PIECE_BYTES;
+        offset += piece_bytes;
     }
     Ok(())
 }

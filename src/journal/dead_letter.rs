@@ -27,6 +27,24 @@ pub struct DeadLetter {
     pub reason: String,
 }
 
+/// What a line has besides the payload and the reason.
+const ENVELOPE_BYTES: usize = 256;
+
+impl DeadLetter {
+    /// The same with less of the reason, so that it fits into two files of this size, if the payload does.
+    fn shortened(mut self, bytes_max: usize) -> Self {
+        let room = (2 * bytes_max).saturating_sub(self.data.get().len() + ENVELOPE_BYTES);
+        // A character may take six bytes as an escape.
+        while self.reason.len() > room / 6 && self.reason.len() > REASON_BYTES_MIN {
+            self.reason.pop();
+        }
+        self
+    }
+}
+
+/// As much of a reason always fits, escaped, beside the longest payload (see `Journal::payload_bytes_max`).
+const REASON_BYTES_MIN: usize = 40;
+
 /// Keeps an entry. If it is the one that was kept last, a crash came before it was counted: it is not kept twice.
 pub(crate) fn keep(journal: &Journal, record: &Record<'_>, status: u16, reason: &str) -> Result<()> {
     let mut file = SideFile::open(journal.store(), layout::DEAD_LETTER, &journal.config().limits)?;
@@ -45,7 +63,7 @@ pub(crate) fn keep(journal: &Journal, record: &Record<'_>, status: u16, reason: 
         status,
         reason: reason.to_owned(),
     };
-    file.append(&[letter]).map(drop)
+    file.append(&[letter.shortened(file.line_bytes_max())]).map(drop)
 }
 
 /// Reads `dead-letter.jsonl` from the beginning.

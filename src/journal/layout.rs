@@ -21,6 +21,11 @@ pub(crate) fn old_name(side_file: &str) -> String {
     format!("{}.old.jsonl", side_file.trim_end_matches(".jsonl"))
 }
 
+/// Side files and what they are renamed to: they come and go while others write.
+pub(crate) fn side_files() -> impl Iterator<Item = String> {
+    [REJECTED, DEAD_LETTER, DAMAGED].into_iter().flat_map(|name| [name.to_owned(), old_name(name)])
+}
+
 /// What `verify --repair` renames an unreadable file to: `cursor.bad-1`.
 pub(crate) fn bad_name(name: &str, number: u32) -> String {
     format!("{name}.bad-{number}")

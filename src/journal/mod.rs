@@ -5,8 +5,9 @@
 //! | `layout` | file names |
 //! | `config`, `create` | `journal.json`; making a journal |
 //! | `origin` | whether the files are a copy, and what happens then |
-//! | `lines`, `seek`, `segments`, `tail`, `tail_mark` | finding one's way in and among the files; where the journal ends |
-//! | `appender`, `segment_writer`, `room` | writing: commits, rotation, limits |
+//! | `lines`, `seek`, `segments`, `segment_list`, `tail`, `tail_mark` | finding one's way in and among the files; where the journal ends |
+//! | `appender`, `segment_writer`, `room`, `budget`, `evicted`, `widen` | writing: commits, rotation, limits |
+//! | `ages` | how old entries are |
 //! | `reader` | entries in order, past damage |
 //! | `cursor` | what was dealt with, what is in flight, the counters |
 //! | `attempts` | when a run last tried to deliver, and what came of it |
@@ -16,24 +17,30 @@
 //!
 //! What each operation leaves behind when it is cut off: docs/design.md.
 
+mod ages;
 mod alert;
 mod alert_command;
 mod appender;
 mod attempts;
+mod budget;
 mod compact;
 mod config;
 mod create;
 mod cursor;
 mod damaged;
 mod dead_letter;
+mod evicted;
 mod layout;
 mod lines;
+#[cfg(test)]
+mod many_segments;
 mod origin;
 mod reader;
 mod rejected;
 mod repair;
 mod room;
 mod seek;
+mod segment_list;
 mod segment_writer;
 mod segments;
 mod side_file;
@@ -47,6 +54,7 @@ pub(crate) mod test_support;
 #[cfg(test)]
 mod tests;
 mod verify;
+mod widen;
 
 use std::io;
 use std::path::Path;
@@ -64,6 +72,7 @@ pub(crate) use self::cursor::{CursorFile, CursorState, InFlight, Route};
 pub(crate) use self::damaged::set_aside;
 pub(crate) use self::dead_letter::keep as keep_dead_letter;
 pub use self::dead_letter::{DeadLetter, DeadLetters};
+pub use self::evicted::Evicted;
 #[cfg(any(test, fuzzing))]
 pub(crate) use self::layout::{CONFIG, CURSOR, segment_name};
 use self::origin::Renewal;
@@ -74,8 +83,10 @@ pub(crate) use self::repair::repair_in;
 use self::segment_writer::SegmentWriter;
 pub use self::skip::Skipped;
 pub use self::stats::Stats;
+use self::tail::Tail;
 pub(crate) use self::tail_mark::TailMark;
 pub use self::verify::{Finding, Verification};
+pub use self::widen::Limit;
 use crate::error::{Error, Result};
 use crate::exec_lock::ExecLock;
 use crate::record::Seq;
@@ -85,6 +96,8 @@ use crate::storage::{File, Open, Store};
 
 /// How often, and how far apart, the right to deliver is asked for before somebody else is said to deliver.
 const DELIVERY_TRIES: u32 = 5;
+/// What a dead letter has besides its payload, with a short reason: never less than a record has.
+const DEAD_LETTER_ENVELOPE_BYTES: u64 = 512;
 const DELIVERY_PAUSE: Duration = Duration::from_millis(20);
 
 /// An existing journal. Cheap to clone; holds no lock.
@@ -127,29 +140,55 @@ impl Journal {
         match Self::open(path) {
             Ok(journal) => journal.with_settings(settings),
             Err(error @ (Error::Missing { .. } | Error::NotAJournal { .. })) => {
-                // A directory with nothing of value in it may become a journal; `create` looks closely.
-                match create::create(path, settings) {
-                    Ok((store, config)) => Self::from_parts(store, config).with_settings(settings),
-                    // Somebody else's directory. Any other failure is of the disk, and says so.
-                    Err(Error::Io { source, .. })
-                        if matches!(error, Error::NotAJournal { .. })
-                            && matches!(
-                                source.kind(),
-                                io::ErrorKind::PermissionDenied | io::ErrorKind::ReadOnlyFilesystem
-                            ) =>
-                    {
-                        Err(error)
-                    }
-                    Err(other) => Err(other),
-                }
+                Self::create_instead_of(path, settings, error)?.0.with_settings(settings)
             }
             Err(error) => Err(error),
         }
     }
 
+    /// Creates a journal where opening one has failed. Says whether it did, or else another process has just done so.
+    fn create_instead_of(path: &Path, settings: &Settings, error: Error) -> Result<(Self, bool)> {
+        // A directory with nothing of value in it may become a journal; `create` looks closely.
+        match create::create(path, settings) {
+            Ok((store, config, is_new)) => Ok((Self::from_parts(store, config), is_new)),
+            // The directory of another user. Any other failure is of the disk, and says so.
+            Err(Error::Io { source, .. })
+                if matches!(error, Error::NotAJournal { .. })
+                    && matches!(
+                        source.kind(),
+                        io::ErrorKind::PermissionDenied | io::ErrorKind::ReadOnlyFilesystem
+                    ) =>
+            {
+                Err(error)
+            }
+            Err(other) => Err(other),
+        }
+    }
+
+    /// As [`Journal::open_or_create`], but of a journal that exists the limits are only widened: a narrower one could drop
+    /// entries of other writers, or keep this one from writing. Returns the limits that were ignored.
+    ///
+    /// # Errors
+    /// As [`Journal::open_or_create`].
+    pub fn open_or_create_widening(path: &Path, settings: &Settings) -> Result<(Self, Vec<Limit>)> {
+        // Creation takes no settings from two: whoever comes second finds a journal that exists.
+        let made = match Self::open(path) {
+            Err(error @ (Error::Missing { .. } | Error::NotAJournal { .. })) => {
+                let (journal, is_new) = Self::create_instead_of(path, settings, error)?;
+                if is_new {
+                    return Ok((journal, Vec::new()));
+                }
+                journal
+            }
+            opened => opened?,
+        };
+        let (settings, ignored) = widen::widening(settings, &made.config().limits);
+        Ok((made.with_settings(&settings)?, ignored))
+    }
+
     /// Creates a journal in any store: the same code on other storage.
     pub(crate) fn create_in(store: Store, settings: &Settings) -> Result<Self> {
-        let (store, config) = create::create_in(store, Config::new(settings)?)?;
+        let (store, config, _) = create::create_in(store, Config::new(settings)?)?;
         Ok(Self::from_parts(store, config))
     }
 
@@ -176,7 +215,7 @@ impl Journal {
     pub(crate) fn open_or_create_in(store: Store, settings: &Settings) -> Result<Self> {
         match Self::open_in(store.clone(), true) {
             Err(Error::NotAJournal { .. }) => {
-                let (store, config) = create::create_in(store, Config::new(settings)?)?;
+                let (store, config, _) = create::create_in(store, Config::new(settings)?)?;
                 Self::from_parts(store, config).with_settings(settings)
             }
             opened => opened?.with_settings(settings),
@@ -241,6 +280,13 @@ impl Journal {
     /// Identity and limits, as they were when the journal was opened.
     pub fn config(&self) -> &Config {
         &self.0.config
+    }
+
+    /// A payload has at most so many bytes: what is refused for good must still fit among the dead letters.
+    pub(crate) fn payload_bytes_max(&self) -> usize {
+        let record = budget::record_bytes_max(self.config().limits.max_bytes);
+        let payload = record.saturating_sub(DEAD_LETTER_ENVELOPE_BYTES);
+        usize::try_from(payload).unwrap_or(usize::MAX)
     }
 
     /// The counters and the backlog, at a cost that does not depend on the backlog.
@@ -338,7 +384,11 @@ impl Journal {
 
     /// The next seq to be given.
     pub(crate) fn end(&self) -> Result<Seq> {
-        Ok(Seq::new(self.stats()?.next_seq).unwrap_or(Seq::FIRST))
+        let mark = match self.store().open_if_there(layout::APPEND_LOCK, Open::Read)? {
+            Some(lock) => TailMark::read(&lock)?,
+            None => None,
+        };
+        Ok(Tail::find(self.store(), mark, Open::Read)?.next)
     }
 
     /// Whether anything is pending, for a look now and then: two small reads and the size of a file; nothing is written or
@@ -387,9 +437,25 @@ impl Journal {
         Err(Error::Busy { path: self.path().to_owned() })
     }
 
+    /// Does something that takes disk space: on a full disk once more, after what is settled has been given back.
+    pub(crate) fn with_room<T>(&self, work: impl Fn() -> Result<T>) -> Result<T> {
+        match work() {
+            Err(error) if error.is_storage_full() => {
+                Appender::open(self)?.reclaim()?;
+                work()
+            }
+            result => result,
+        }
+    }
+
     /// Identity and limits as they are now.
     pub(crate) fn current_config(&self) -> Result<Config> {
         Config::load(self.store())?.ok_or_else(|| Error::Missing { path: self.path().to_owned() })
+    }
+
+    /// The id as it is now: a journal may be renewed while a handle of it lives.
+    pub(crate) fn current_id(&self) -> Result<Uuid> {
+        Ok(self.current_config()?.id)
     }
 
     /// Makes everything that was appended so far durable, and returns the high watermark after it.

@@ -100,16 +100,16 @@ pub(crate) fn renewed_on_demand(store: &Store, config: Config) -> Result<Config>
 /// Writes `journal.json` anew, and notes that it was us. Under the append lock.
 pub(crate) fn replace(config: &Config, store: &Store, lock: &File) -> Result<()> {
     config.store(store)?;
-    // If the mark cannot be written it speaks of an earlier file, or the journal is renewed once more: no harm.
-    let _ = match TailMark::read(lock)? {
+    match TailMark::read(lock)? {
         Some(mark) => {
             let config = ConfigSeen::now(store, mark.config);
-            TailMark { config, ..mark }.write(lock)
+            TailMark { config, ..mark }.write(lock)?;
         }
         // None, or one that came with a copy.
-        None => lock.set_len(0),
-    };
-    Ok(())
+        None => lock.set_len(0)?,
+    }
+    // What shows a copy must not come back with a power cut, neither the mark nor the file's times.
+    lock.sync_all()
 }
 
 /// The id under which a batch was accepted last, where that is known.

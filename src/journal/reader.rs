@@ -2,6 +2,7 @@
 //!
 //! A reader takes no lock and changes nothing. It may run while others append, deliver and compact.
 
+use std::collections::VecDeque;
 use std::fmt;
 use std::path::PathBuf;
 
@@ -57,6 +58,8 @@ impl fmt::Display for Damage {
 pub struct Reader {
     store: Store,
     segment: Seq,
+    /// The segments after it, as listed last; what is made later comes behind them.
+    following: VecDeque<Seq>,
     lines: Lines,
     /// The seq that should come next.
     expected: Seq,
@@ -110,6 +113,7 @@ impl Reader {
             return Ok(Self {
                 store: store.clone(),
                 segment,
+                following: all.into_iter().filter(|first| *first > segment).collect(),
                 lines: Lines::new(file, offset, READ_BYTES),
                 expected,
                 until,
@@ -216,10 +220,11 @@ impl Reader {
 
     /// Goes on to the segment after this one, when there is one and this one has been read to its end.
     fn next_segment(&mut self) -> Result<Next> {
-        let all = segments::list(&self.store)?;
-        let Some(following) = all.iter().find(|first| **first > self.segment).copied() else {
-            return self.at_the_end();
-        };
+        if self.following.is_empty() {
+            let all = segments::list(&self.store)?;
+            self.following.extend(all.into_iter().filter(|first| *first > self.segment));
+        }
+        let Some(following) = self.following.front().copied() else { return self.at_the_end() };
         // It may have grown before the next one was made.
         let at = self.lines.position();
         if self.lines.next()?.is_some() {
@@ -240,8 +245,11 @@ impl Reader {
             }
         }
         let Some(file) = self.store.open_if_there(&layout::segment_name(following), Open::Read)? else {
+            // Given back meanwhile, perhaps with others.
+            self.following.clear();
             return Ok(Next::Opened);
         };
+        self.following.pop_front();
         self.expected = self.expected.max(following);
         self.segment = following;
         self.lines = Lines::new(file, 0, READ_BYTES);

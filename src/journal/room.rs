@@ -3,20 +3,21 @@
 //! What was dealt with goes first and costs nothing. Only then, and only where the policy is to drop the oldest, do
 //! pending entries go: the cursor moves past them, durably, before a file is unlinked.
 
-use std::time::{Duration, Instant};
-
+use super::budget::Sizes;
 use super::config::Limits;
 use super::cursor::{CursorFile, CursorState};
-use super::reader::{Item, Reader};
-use super::tail_mark::NameChange;
+use super::evicted::Evicted;
+use super::segment_list::{Sealed, SegmentList};
+use super::tail_mark::{NameChange, TailMark};
+use super::widen::Limit;
 use super::{Journal, layout, segments};
 use crate::error::{Error, Result};
 use crate::exec_lock::ExecLock;
 use crate::record::Seq;
 use crate::storage::{Open, Store};
 
-/// Entries do not expire to the second.
-const EXPIRY_PERIOD_MAX: Duration = Duration::from_secs(10);
+/// With less than this part of the file system free, what is settled is given back as soon as it can be.
+const SHORT: u64 = 8;
 
 /// What dropping the oldest segment came to.
 pub(crate) enum Room {
@@ -32,11 +33,14 @@ pub(crate) struct Space {
     cursor: Seq,
     /// Entries evicted or dead-lettered, as last seen.
     lost_seen: u64,
-    segments: Vec<Seq>,
-    bytes: u64,
-    last_expiry: Option<Instant>,
+    segments: SegmentList,
+    /// The size of the active segment, and of all files that are not segments.
+    active_bytes: u64,
+    others: Sizes,
     /// Entries lost so far, before and after the evictions that no alert has been considered for.
     lost: Option<(u64, u64)>,
+    /// What was dropped, and no caller has asked about yet.
+    evicted: Evicted,
 }
 
 impl Space {
@@ -44,32 +48,69 @@ impl Space {
         let store = journal.store().clone();
         let cursor_file = CursorFile::open(&store, Open::Write)?;
         Ok(Self {
+            segments: SegmentList::new(&store),
             store,
             cursor_file,
             cursor: Seq::FIRST,
             lost_seen: 0,
-            segments: Vec::new(),
-            bytes: 0,
-            last_expiry: None,
+            active_bytes: 0,
+            others: Sizes::default(),
             lost: None,
+            evicted: Evicted::default(),
         })
     }
 
-    /// Looks at the directory: others may have added to it or taken from it.
-    pub fn look(&mut self) -> Result<()> {
-        self.segments = segments::list(&self.store)?;
-        self.bytes = segments::bytes(&self.store)?;
+    /// Follows what another writer's mark says of the segments, without a look at the directory. The active one; none if the
+    /// mark does not tell.
+    pub fn follow(&mut self, mark: &TailMark) -> Option<Seq> {
+        let followed = mark.holds(&self.store)
+            && mark.sealed.as_ref().is_some_and(|sealed| self.segments.follow(mark.segment, sealed));
+        followed.then_some(mark.segment)
+    }
+
+    /// Lists the directory, given the mark that was found. The newest segment, and the one before it.
+    pub fn list(&mut self, mark: Option<&TailMark>) -> Result<(Option<Seq>, Seq)> {
+        self.segments = SegmentList::load(&self.store, mark)?;
+        let active = self.segments.newest().ok_or_else(|| segments::none(&self.store))?;
+        Ok((self.segments.before_newest(), active))
+    }
+
+    /// An empty newest segment was removed.
+    pub fn removed_newest(&mut self) -> Result<()> {
+        self.segments.remove_newest()
+    }
+
+    /// Looks at the files that grow under other processes' hands; the active segment has this size.
+    pub fn measure(&mut self, active_bytes: u64) -> Result<()> {
+        self.active_bytes = active_bytes;
+        self.others = self.segments.others()?;
         Ok(())
     }
 
-    /// Counts bytes that were written since.
-    pub fn grew(&mut self, bytes: u64) {
-        self.bytes += bytes;
+    /// For the next writer's mark.
+    pub fn sealed(&self) -> Option<Sealed> {
+        self.segments.sealed()
     }
 
-    /// Bytes that may still be written.
+    /// The active segment was sealed, and there is a new one.
+    pub fn rotated(&mut self, active: Seq) -> Result<()> {
+        self.segments.rotate(self.active_bytes, active);
+        self.measure(0)
+    }
+
+    /// Counts bytes that were added to the active segment.
+    pub fn grew(&mut self, bytes: u64) {
+        self.active_bytes += bytes;
+    }
+
+    /// Bytes that entries may still take.
     pub fn free(&self, limits: &Limits) -> u64 {
-        limits.max_bytes.saturating_sub(self.bytes)
+        self.others.free(limits.max_bytes, self.segments.sealed_bytes() + self.active_bytes)
+    }
+
+    /// Whether the file system has little left.
+    pub fn is_disk_short(&self) -> bool {
+        self.store.volume().is_some_and(|volume| volume.available_bytes < volume.total_bytes / SHORT)
     }
 
     /// The cursor as it is now.
@@ -103,33 +144,32 @@ impl Space {
     /// Whether there are segments in which nothing is pending.
     pub fn is_reclaimable(&mut self) -> Result<bool> {
         let cursor = self.cursor()?;
-        Ok(segments::dealt_with(&self.segments, cursor) > 0)
+        Ok(self.segments.settled(cursor) > 0)
     }
 
     /// Unlinks the segments in which nothing is pending, oldest first.
     pub fn reclaim(&mut self, names: &NameChange) -> Result<()> {
         // Whoever moved the cursor may have been cut off before it was durable.
         let cursor = self.cursor_file.load_durable()?.cursor;
-        let count = segments::dealt_with(&self.segments, cursor);
-        for segment in self.segments.drain(..count) {
-            names.remove(&self.store, segment)?;
+        for _ in 0..self.segments.settled(cursor) {
+            self.segments.remove_oldest(names)?;
         }
-        self.store.sync_names()?;
-        self.look()
+        self.store.sync_names()
     }
 
     /// Evicts what is pending in the oldest segment.
-    pub fn evict_oldest_segment(&mut self) -> Result<Room> {
-        let Some(second) = self.segments.get(1).copied() else { return Ok(Room::OnlyActiveLeft) };
-        self.evict_to(second)?;
+    pub fn evict_oldest_segment(&mut self, limit: Limit) -> Result<Room> {
+        let Some(second) = self.segments.second() else { return Ok(Room::OnlyActiveLeft) };
+        self.evict_to(second, limit)?;
         Ok(Room::Made)
     }
 
-    /// Counts everything pending before `end` as evicted.
-    pub fn evict_to(&mut self, end: Seq) -> Result<()> {
-        let mut lost = 0;
+    /// Counts everything pending before `end` as evicted, because this limit was reached.
+    pub fn evict_to(&mut self, end: Seq, limit: Limit) -> Result<()> {
+        let (mut lost, mut evicted) = (0, 0);
         let mut state = self.cursor_file.update(|state| {
             lost = state.lost();
+            evicted = state.evicted;
             state.evict_to(end);
         })?;
         if state.undecided() > 0 {
@@ -142,40 +182,19 @@ impl Space {
             }
         }
         self.lost = Some((self.lost.map_or(lost, |(before, _)| before), state.lost()));
+        self.evicted.add(Evicted::of(state.evicted.saturating_sub(evicted), limit));
         self.seen(&state)?;
         Ok(())
+    }
+
+    /// What was dropped since this was asked last.
+    pub fn take_evicted(&mut self) -> Evicted {
+        std::mem::take(&mut self.evicted)
     }
 
     /// Entries lost before and after what was evicted since this was asked last.
     pub fn take_lost(&mut self) -> Option<(u64, u64)> {
         self.lost.take()
-    }
-
-    /// Whether expiry is due: now and then, not with every commit.
-    pub fn is_time_to_expire(&mut self, age: Duration) -> bool {
-        let period = (age / 10).min(EXPIRY_PERIOD_MAX);
-        let due = self.last_expiry.is_none_or(|last| last.elapsed() >= period);
-        if due {
-            self.last_expiry = Some(Instant::now());
-        }
-        due
-    }
-
-    /// Evicts pending entries that were written longer than `age` ago, up to the first that was not.
-    pub fn expire(&mut self, age: Duration, durable: Seq) -> Result<()> {
-        let cursor = self.cursor()?;
-        let mut reader = Reader::open(&self.store, cursor, Some(durable))?;
-        let mut end = cursor;
-        while let Some(item) = reader.read()? {
-            match item {
-                Item::Entry(record) if record.at.age().is_some_and(|old| old > age) => {
-                    end = record.seq.next()
-                }
-                // Fresh, or damage, which delivery accounts for.
-                _ => break,
-            }
-        }
-        if end > cursor { self.evict_to(end) } else { Ok(()) }
     }
 }
 

@@ -33,7 +33,9 @@ impl SegmentWriter {
             syncs,
             bytes_written,
             cuts: last.as_ref().map_or(0, |mark| mark.cuts),
+            age: last.as_ref().and_then(|mark| mark.age.clone()),
             config: ConfigSeen::now(store, last.and_then(|mark| mark.config)),
+            sealed: None,
             changing: false,
         };
         let own_from = tail.end;

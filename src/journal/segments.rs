@@ -7,18 +7,23 @@ use crate::storage::Store;
 
 /// The first seqs of all segments, ascending. A file that is not a journal's is an error.
 pub(crate) fn list(store: &Store) -> Result<Vec<Seq>> {
-    let mut segments = Vec::new();
+    split(store).map(|(segments, _)| segments)
+}
+
+/// The first seqs of all segments, ascending, and the names of all other files. A file that is not a journal's is an error.
+pub(crate) fn split(store: &Store) -> Result<(Vec<Seq>, Vec<String>)> {
+    let (mut segments, mut others) = (Vec::new(), Vec::new());
     for name in store.list()? {
         match layout::parse_segment_name(&name) {
             Some(first) => segments.push(first),
-            None if layout::is_ours(&name) => {}
+            None if layout::is_ours(&name) => others.push(name),
             None => {
                 return Err(Error::NotAJournal { path: store.path_of(&name), reason: FOREIGN_FILE.into() });
             }
         }
     }
     segments.sort_unstable();
-    Ok(segments)
+    Ok((segments, others))
 }
 
 /// The newest segment. There always is one: its name keeps the numbering.
@@ -32,15 +37,6 @@ pub(crate) fn none(store: &Store) -> Error {
         path: store.path().to_owned(),
         reason: "it has no segment file, so the next sequence number is unknown".into(),
     }
-}
-
-/// The size of all files of the journal together, in bytes.
-pub(crate) fn bytes(store: &Store) -> Result<u64> {
-    let mut bytes = 0;
-    for name in store.list()? {
-        bytes += store.size(&name)?;
-    }
-    Ok(bytes)
 }
 
 /// How many segments, from the oldest on, hold nothing at or past the cursor. Never the newest.

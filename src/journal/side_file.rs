@@ -1,12 +1,15 @@
 //! Side files: what could not go the usual way is kept here, one JSON object a line, each with a running number `n`.
 //!
 //! A line is durable before anything is counted on the strength of it. Like the newest segment, a side file may end torn
-//! after a crash; the next writer cuts that. A side file that has grown to its share of the journal's limit becomes the *old*
-//! one, in the place of the one before: what is kept is bounded, what is counted is not.
+//! after a crash; the next writer cuts that. A side file that has grown to its share of the journal's limit (`budget`) becomes
+//! the *old* one, in the place of the one before: what is kept is bounded, what is counted is not. The two together never
+//! have more than two shares, whatever is added: of many lines at once only the last are kept, and one line that is longer than
+//! a share has the place of both. Only what no file of a share holds is longer than both (see `budget`).
 
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
+use super::budget;
 use super::config::Limits;
 use super::layout;
 use super::lines::Lines;
@@ -15,10 +18,6 @@ use crate::record::{seal_line, unseal_line};
 use crate::storage::{File, Open, Store};
 
 const READ_BYTES: u64 = 64 << 10;
-/// Each side file, and each old one, has at most this part of the journal's limit …
-const SHARE: u64 = 32;
-/// … or this many bytes if that is more; one line may have more.
-const BYTES_MAX_MIN: u64 = 4 << 10;
 
 /// An open side file of one kind of line.
 pub(crate) struct SideFile {
@@ -62,7 +61,8 @@ impl SideFile {
             Some(last) => Some(last),
             None => last_of_old(store, name)?,
         };
-        let bytes_max = (limits.max_bytes / SHARE).max(BYTES_MAX_MIN);
+        let disk_bytes = store.volume().map_or(u64::MAX, |volume| volume.total_bytes);
+        let bytes_max = budget::side_file_bytes_max(name, limits.max_bytes.min(disk_bytes));
         Ok(Self { store: store.clone(), name, file, end, bytes_max, last })
     }
 
@@ -85,16 +85,35 @@ impl SideFile {
         Ok(())
     }
 
-    /// Appends objects, one a line, with one write and one sync. Returns the bytes written.
+    /// A line has at most so many bytes if it is to leave room for others.
+    pub fn line_bytes_max(&self) -> usize {
+        usize::try_from(self.bytes_max).unwrap_or(usize::MAX)
+    }
+
+    /// Appends objects, one a line, with one write and one sync for each file that they fill. Returns the bytes written.
     pub fn append<T: Serialize>(&mut self, objects: &[T]) -> Result<u64> {
-        let mut bytes = Vec::new();
-        let mut last = 0;
+        let mut lines = Vec::with_capacity(objects.len());
         for (n, object) in (self.count() + 1..).zip(objects) {
             let text = serde_json::to_vec(&Line { n, object })
                 .map_err(|error| Error::Invalid(format!("cannot encode a line: {error}")))?;
-            last = bytes.len();
-            bytes.extend_from_slice(&seal_line(text));
+            lines.push(seal_line(text));
         }
+        let runs = runs_of(&lines, self.end, self.bytes_max);
+        let skipped = runs.len().saturating_sub(2);
+        if skipped > 0 && self.end > 0 {
+            // What stays has no gap in its numbers.
+            self.begin_anew()?;
+        }
+        let mut written = 0;
+        for run in &runs[skipped..] {
+            written += self.write(run)?;
+        }
+        Ok(written)
+    }
+
+    /// Adds lines that fit into one file, or a single one.
+    fn write(&mut self, lines: &[Vec<u8>]) -> Result<u64> {
+        let bytes = lines.concat();
         let written = bytes.len() as u64;
         if self.end > 0 && self.end + written > self.bytes_max {
             self.begin_anew()?;
@@ -106,7 +125,12 @@ impl SideFile {
             return Err(error);
         }
         self.end += written;
-        self.last = Some(bytes.split_off(last));
+        self.last = lines.last().cloned();
+        let old = layout::old_name(self.name);
+        if self.end + self.store.size(&old)? > 2 * self.bytes_max {
+            // Only now: until the new line is durable the old ones keep the numbering.
+            self.store.remove(&old)?;
+        }
         Ok(written)
     }
 
@@ -120,6 +144,27 @@ impl SideFile {
         self.end = 0;
         Ok(())
     }
+}
+
+/// Lines in runs that each fit into one file, of which `end` bytes are taken. (Of more than two runs all but the last two would
+/// be dropped again at once: they are not written.)
+fn runs_of(lines: &[Vec<u8>], end: u64, bytes_max: u64) -> Vec<&[Vec<u8>]> {
+    let mut runs = Vec::new();
+    let (mut from, mut bytes) = (0, end);
+    for (index, line) in lines.iter().enumerate() {
+        if index > from && bytes + line.len() as u64 > bytes_max {
+            runs.push(&lines[from..index]);
+            (from, bytes) = (index, 0);
+        } else if index == from && bytes + line.len() as u64 > bytes_max {
+            // It begins a file.
+            bytes = 0;
+        }
+        bytes += line.len() as u64;
+    }
+    if from < lines.len() {
+        runs.push(&lines[from..]);
+    }
+    runs
 }
 
 fn last_of_old(store: &Store, name: &str) -> Result<Option<Vec<u8>>> {
@@ -251,7 +296,7 @@ mod tests {
         for n in 0..30 {
             let mut side = SideFile::open(&scratch.store, name, &limits()).unwrap();
             side.append(&[json!({"a": n, "b": "x".repeat(50_000)})]).unwrap();
-            assert!(scratch.store.size(name).unwrap() <= 512 << 10);
+            assert!(scratch.store.size(name).unwrap() <= 256 << 10);
         }
         assert_eq!(count(&scratch.store, name).unwrap(), 30);
         let mut lines = SideLines::open(&scratch.store, name).unwrap();
@@ -259,7 +304,7 @@ mod tests {
         while let Some(line) = lines.next().unwrap() {
             kept.push(parse::<Numbered>(&line).unwrap().n);
         }
-        assert!(kept.is_sorted() && kept.len() >= 11 && kept.last() == Some(&30), "{kept:?}");
+        assert!(kept.is_sorted() && kept.len() >= 6 && kept.last() == Some(&30), "{kept:?}");
         assert_eq!(kept.len() as u64 + dropped(&scratch.store, name).unwrap(), 30, "{kept:?}");
     }
 
@@ -299,6 +344,36 @@ mod tests {
         assert_eq!(count(&scratch.store, name).unwrap(), 2);
         SideFile::open(&scratch.store, name, &limits()).unwrap().append(&[json!({"a": 3})]).unwrap();
         assert_eq!(count(&scratch.store, name).unwrap(), 3);
+    }
+
+    #[test]
+    fn whatever_is_added_both_files_stay_within_their_two_shares() {
+        let small =
+            Config::new(&Settings { max_bytes: Some(64 << 10), ..Settings::default() }).unwrap().limits;
+        for name in [layout::REJECTED, layout::DEAD_LETTER] {
+            let scratch = Scratch::new();
+            let share = budget::side_file_bytes_max(name, small.max_bytes);
+            let mut count_so_far = 0;
+            let mut dice = fastrand::Rng::with_seed(7);
+            for _ in 0..60 {
+                // Many small ones, or a single one of almost both shares.
+                let lines = if dice.bool() { dice.usize(1..400) } else { 1 };
+                let length =
+                    if lines > 1 { dice.usize(0..100) } else { dice.usize(0..2 * share as usize - 100) };
+                let objects: Vec<_> = (0..lines).map(|_| json!({"a": "x".repeat(length)})).collect();
+                SideFile::open(&scratch.store, name, &small).unwrap().append(&objects).unwrap();
+                count_so_far += lines as u64;
+                let size = |name: &str| scratch.store.size(name).unwrap();
+                assert!(size(name) + size(&layout::old_name(name)) <= 2 * share);
+                assert_eq!(count(&scratch.store, name).unwrap(), count_so_far);
+                let mut kept = SideLines::open(&scratch.store, name).unwrap();
+                let mut next = dropped(&scratch.store, name).unwrap() + 1;
+                while let Some(line) = kept.next().unwrap() {
+                    assert_eq!(parse::<Numbered>(&line).unwrap().n, next);
+                    next += 1;
+                }
+            }
+        }
     }
 
     #[test]

@@ -7,7 +7,7 @@ use crate::record::{seal_line, unseal_line};
 
 /// Encodes a value into exactly `size` bytes; none if it does not fit.
 pub(crate) fn encode<T: Serialize>(value: &T, size: usize) -> Option<Vec<u8>> {
-    let mut line = seal_line(serde_json::to_vec(value).ok()?);
+    let mut line = encode_short(value)?;
     if line.len() > size {
         return None;
     }
@@ -17,7 +17,12 @@ pub(crate) fn encode<T: Serialize>(value: &T, size: usize) -> Option<Vec<u8>> {
     Some(line)
 }
 
-/// Decodes what [`encode`] made; none if any byte of it is not as it was.
+/// The same without padding.
+pub(crate) fn encode_short<T: Serialize>(value: &T) -> Option<Vec<u8>> {
+    Some(seal_line(serde_json::to_vec(value).ok()?))
+}
+
+/// Decodes what [`encode`] or [`encode_short`] made; none if any byte of it is not as it was.
 pub(crate) fn decode<T: DeserializeOwned>(slot: &[u8]) -> Option<T> {
     let padded = slot.strip_suffix(b"\n")?;
     let (text, padding) = padded.split_at(memchr::memrchr(b'}', padded)? + 1);

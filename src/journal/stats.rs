@@ -6,9 +6,10 @@ use super::attempts::Attempts;
 use super::cursor::CursorFile;
 use super::reader::{Item, Reader};
 use super::room::check_cursor;
+use super::segment_list::SegmentList;
 use super::tail::Tail;
 use super::tail_mark::TailMark;
-use super::{Journal, layout, segments, side_file};
+use super::{Journal, layout, side_file};
 use crate::error::Result;
 use crate::record::Seq;
 use crate::storage::Open;
@@ -37,7 +38,8 @@ pub struct Stats {
     pub sync_rate: f64,
     /// `evicted / written`, 0 to 1; 0 while nothing was written.
     pub eviction_rate: f64,
-    /// Age of the oldest pending entry by the clock, in seconds; none if nothing is pending.
+    /// Age of the oldest pending entry by the wall clock, in seconds; none if nothing is pending, or where the clock was
+    /// plainly wrong when the entry was written or is so now: before 2026, or now before then. No entry expires by it.
     pub oldest_pending_age_s: Option<f64>,
     /// The next seq to be given.
     pub next_seq: u64,
@@ -78,6 +80,7 @@ impl Stats {
             None => None,
         };
         let (syncs, bytes_written) = mark.as_ref().map_or((0, 0), |mark| (mark.syncs, mark.bytes_written));
+        let segments = SegmentList::load(store, mark.as_ref())?;
         let tail = Tail::find(store, mark, Open::Read)?;
         check_cursor(store, &state, tail.next)?;
         let attempts = Attempts::read(journal)?;
@@ -98,8 +101,8 @@ impl Stats {
             oldest_pending_age_s: oldest_age_s(journal, state.cursor, tail.next)?,
             next_seq: tail.next.get(),
             cursor: state.cursor.get(),
-            segments: segments::list(store)?.len() as u64,
-            bytes: segments::bytes(store)?,
+            segments: segments.len(),
+            bytes: segments.sealed_bytes() + tail.length + segments.others()?.sum(),
             syncs: syncs.saturating_add(state.syncs),
             bytes_written: bytes_written.saturating_add(state.bytes_written),
             last_attempt: attempts.last_attempt,
@@ -122,7 +125,7 @@ fn oldest_age_s(journal: &Journal, cursor: Seq, next: Seq) -> Result<Option<f64>
     // A damaged or missing entry has no time; the one after it is good enough, and one look further bounds the cost.
     for _ in 0..2 {
         if let Some(Item::Entry(record)) = reader.read()? {
-            return Ok(record.at.age().map(|age| age.as_secs_f64()));
+            return Ok(record.at.age_if_credible().map(|age| age.as_secs_f64()));
         }
     }
     Ok(None)

@@ -39,14 +39,39 @@ impl Tail {
         loop {
             let segments = segments::list(store)?;
             let segment = *segments.last().ok_or_else(|| segments::none(store))?;
-            // None: compacted away since it was listed.
-            let Some(file) = store.open_if_there(&layout::segment_name(segment), how)? else { continue };
             let before = segments.len().checked_sub(2).map(|index| segments[index]);
-            return match before.filter(|_| !is_vouched_for(store, mark.as_ref(), segment)) {
-                Some(before) => Self::find_in_both(store, (before, segment), file, mark, how),
-                None => Self::find_in(store, segment, file, mark),
-            };
+            // None: compacted away since it was listed.
+            if let Some(tail) = Self::find_after(store, before, segment, mark.clone(), how)? {
+                return Ok(tail);
+            }
         }
+    }
+
+    /// The same where the two newest segments are known; none if the newest one's file is gone.
+    pub fn find_after(
+        store: &Store,
+        before: Option<Seq>,
+        segment: Seq,
+        mark: Option<TailMark>,
+        how: Open,
+    ) -> Result<Option<Self>> {
+        let Some(file) = store.open_if_there(&layout::segment_name(segment), how)? else { return Ok(None) };
+        match before.filter(|_| !is_vouched_for(store, mark.as_ref(), segment)) {
+            Some(before) => Self::find_in_both(store, (before, segment), file, mark, how),
+            None => Self::find_in(store, segment, file, mark),
+        }
+        .map(Some)
+    }
+
+    /// The same for a writer that knows the newest segment without a look at the directory; none if there is any doubt: its
+    /// file is gone, something is to be recovered, or a later segment was made, which would have the name of the next seq.
+    pub fn find_known(store: &Store, segment: Seq, mark: &TailMark) -> Result<Option<Self>> {
+        let Some(file) = store.open_if_there(&layout::segment_name(segment), Open::Write)? else {
+            return Ok(None);
+        };
+        let tail = Self::find_in(store, segment, file, Some(mark.clone()))?;
+        let is_newest = tail.next == segment || !store.exists(&layout::segment_name(tail.next))?;
+        Ok(Some(tail).filter(|tail| tail.clean && is_newest))
     }
 
     /// The same where no mark vouches for the newest segment: the one before it must not reach into its numbers. No process

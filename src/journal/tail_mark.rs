@@ -11,12 +11,14 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::ages::MarkAge;
+use super::segment_list::Sealed;
 use super::{layout, slot};
 use crate::error::Result;
 use crate::record::Seq;
 use crate::storage::{File, FileId, Open, Store};
 
-/// Smaller than any page, so that one write never straddles two.
+/// Smaller than any page (what lies behind it is in `ages`), so that one write never straddles two.
 pub(crate) const MARK_BYTES: usize = 1024;
 
 /// Versions before 0.2 wrote so many.
@@ -44,10 +46,17 @@ pub(crate) struct TailMark {
     /// How often a sync has failed, so that entries which no sync had covered were cut off.
     #[serde(default)]
     pub cuts: u64,
+    /// The age clock at the last commit, where the journal has a limit of age.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub age: Option<MarkAge>,
+
     /// `journal.json` when the mark was written; none where the file system does not keep enough of it, and in marks of
     /// earlier versions. See `origin`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub config: Option<ConfigSeen>,
+    /// The segments, so that the next writer need not look at each; none in a mark of an earlier version.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sealed: Option<Sealed>,
     /// Names of segments are being changed, or a process was killed while it changed them: only what this mark calls
     /// durable, and the counters, still hold.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
@@ -124,6 +133,8 @@ impl TailMark {
             bytes_written,
             cuts,
             config,
+            sealed: None,
+            age: None,
             changing: false,
         }
     }
@@ -175,7 +186,10 @@ mod tests {
             syncs: most,
             bytes_written: most,
             cuts: most,
+            age: Some(MarkAge::longest()),
+
             config: Some(ConfigSeen { file: id, changed_ns: i64::MAX }),
+            sealed: Some(Sealed { oldest: seq, segments: most, bytes: most }),
             changing: true,
         };
         let slot = slot::encode(&mark, MARK_BYTES).unwrap();

@@ -29,7 +29,7 @@ fn numbers(range: std::ops::RangeInclusive<u64>) -> Vec<String> {
 }
 
 fn small_segments() -> Settings {
-    Settings { segment_bytes: Some(1024), ..Settings::default() }
+    Settings { segment_bytes: Some(1024), max_bytes: Some(16 << 20), ..Settings::default() }
 }
 
 #[test]
@@ -180,7 +180,7 @@ fn the_limit_of_bytes_is_kept_by_dropping_the_oldest() {
     for n in 0..40_u64 {
         let mut block = block((0..100).map(|i| (n * 100 + i).to_string()));
         appender.commit(&mut block, Durability::Sync).unwrap();
-        assert!(segments::bytes(journal.store()).unwrap() <= 64 << 10);
+        assert!(journal.stats().unwrap().bytes <= 64 << 10);
     }
     let stats = journal.stats().unwrap();
     assert_eq!(stats.evicted + stats.pending, 4000);
@@ -298,6 +298,25 @@ fn a_copy_gets_an_id_of_its_own_when_it_is_written_to_and_the_original_keeps_its
     assert_eq!((again.id(), again.former_id()), (copied.id(), None));
     let original = Journal::open(&fixture.path).unwrap();
     assert_eq!((original.id(), original.former_id()), (journal.id(), None));
+}
+
+#[test]
+fn a_writer_under_whom_a_backup_is_restored_renews_the_journal_before_it_writes() {
+    let (fixture, journal) = Fixture::new(&Settings::default());
+    append(&journal, 1, 3);
+    let backup = copy(&fixture);
+    let mut appender = Appender::open(&journal).unwrap();
+    appender.commit(&mut block(["4".into()]), Durability::Sync).unwrap();
+    for entry in fs::read_dir(&backup).unwrap() {
+        let entry = entry.unwrap();
+        fs::write(fixture.path.join(entry.file_name()), fs::read(entry.path()).unwrap()).unwrap();
+    }
+    appender.commit(&mut block(["5".into()]), Durability::Sync).unwrap();
+    let renewed = Journal::open(&fixture.path).unwrap();
+    assert_ne!(renewed.id(), journal.id());
+    let former = renewed.config().former.unwrap();
+    assert_eq!((former.id, former.last), (journal.id(), Some(seq(3))));
+    assert_eq!(read(&renewed, 1), ["1", "2", "3", "5"]);
 }
 
 #[test]
@@ -476,6 +495,18 @@ fn a_number_that_was_given_twice_is_reported_and_not_passed_over() {
 }
 
 #[test]
+fn a_writer_does_not_vouch_for_entries_that_a_killed_process_has_cut_off() {
+    let (fixture, journal) = Fixture::new(&Settings::default());
+    append(&journal, 1, 2);
+    let durable = fs::metadata(segment_path(&fixture, 1)).unwrap().len();
+    let mut survivor = Appender::open(&journal).unwrap();
+    survivor.commit(&mut block(numbers(3..=5)), Durability::NoSync).unwrap();
+    // Another's sync has failed; it was killed after it had cut the file, before it wrote its mark.
+    fs::File::options().write(true).open(segment_path(&fixture, 1)).unwrap().set_len(durable).unwrap();
+    assert!(matches!(survivor.sync(), Err(Error::Latched { .. })));
+}
+
+#[test]
 fn a_path_of_no_letters_is_said_to_be_empty() {
     let path = std::path::Path::new("");
     let opened = [
@@ -492,13 +523,17 @@ fn a_path_of_no_letters_is_said_to_be_empty() {
 
 #[test]
 fn a_look_finds_what_is_pending_and_nothing_else() {
-    let (_fixture, journal) = Fixture::new(&small_segments());
+    let (fixture, journal) = Fixture::new(&small_segments());
     let settle = |state: &mut CursorState| {
         let end = journal.end().unwrap();
         state.damaged(state.cursor, end.since(state.cursor));
     };
     let cursor = CursorFile::open(journal.store(), Open::Write).unwrap();
-    assert!(journal.may_have_pending().unwrap(), "a journal that nobody has written to has no mark");
+    assert!(!journal.may_have_pending().unwrap(), "nothing was ever written");
+    let mark = fs::read(fixture.path.join(layout::APPEND_LOCK)).unwrap();
+    fs::write(fixture.path.join(layout::APPEND_LOCK), b"").unwrap();
+    assert!(journal.may_have_pending().unwrap(), "without a mark nothing is known");
+    fs::write(fixture.path.join(layout::APPEND_LOCK), mark).unwrap();
     append(&journal, 1, 1);
     assert!(journal.may_have_pending().unwrap());
     cursor.update(settle).unwrap();

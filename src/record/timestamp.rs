@@ -1,4 +1,4 @@
-//! The time at which an entry was written: for people and for `--max-age`, never for order.
+//! The wall time at which an entry was written: for people. Neither order nor age depends on it.
 
 use std::fmt;
 use std::time::{Duration, SystemTime};
@@ -11,10 +11,17 @@ impl Timestamp {
     /// The length of the text, in bytes.
     pub const LEN: usize = 27;
 
-    /// The wall clock now. A clock outside the years 0 to 9999 reads as the epoch: the time is context, not order.
+    /// The wall clock now. A clock outside the years 0 to 9999 reads as the nearest time within them.
     pub fn now() -> Self {
-        let now = jiff::Timestamp::try_from(SystemTime::now()).unwrap_or(jiff::Timestamp::UNIX_EPOCH);
-        Self::from_text(format!("{now:.6}").as_bytes()).unwrap_or(Self(*b"1970-01-01T00:00:00.000000Z"))
+        Self::of(SystemTime::now())
+    }
+
+    fn of(time: SystemTime) -> Self {
+        let before = time < SystemTime::UNIX_EPOCH;
+        let end = if before { jiff::Timestamp::MIN } else { jiff::Timestamp::MAX };
+        let time = jiff::Timestamp::try_from(time).unwrap_or(end);
+        let nearest = if before { b"0000-01-01T00:00:00.000000Z" } else { b"9999-12-30T22:00:00.999999Z" };
+        Self::from_text(format!("{time:.6}").as_bytes()).unwrap_or(Self(*nearest))
     }
 
     /// Takes the text as it stands in a record; the checksum has vouched for it.
@@ -40,6 +47,17 @@ impl Timestamp {
     }
 }
 
+/// A clock that shows less was never set: this program is not older.
+const CREDIBLE_FROM: &str = "2026-01-01T00:00:00.000000Z";
+
+impl Timestamp {
+    /// How long ago it was by the clock of today; none where one of the two times must be wrong.
+    pub(crate) fn age_if_credible(&self) -> Option<Duration> {
+        let credible = self.as_str() >= CREDIBLE_FROM && self.as_str() <= Self::now().as_str();
+        self.age().filter(|_| credible)
+    }
+}
+
 impl fmt::Display for Timestamp {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         formatter.write_str(self.as_str())
@@ -56,6 +74,33 @@ mod tests {
         assert_eq!(now.as_bytes().len(), Timestamp::LEN);
         assert!(now.as_str().ends_with('Z') && now.as_bytes()[19] == b'.', "{now}");
         assert!(now.age().unwrap() < Duration::from_secs(60));
+    }
+
+    #[test]
+    fn a_clock_beyond_the_year_9999_stays_in_the_future() {
+        let after = |seconds| SystemTime::UNIX_EPOCH + Duration::from_secs(seconds);
+        let before = |seconds| SystemTime::UNIX_EPOCH - Duration::from_secs(seconds);
+        for (time, text) in [
+            (after(253_402_207_200), "9999-12-30T22:00:00.000000Z"),
+            (after(253_402_300_800), "9999-12-30T22:00:00.999999Z"),
+            (after(1 << 60), "9999-12-30T22:00:00.999999Z"),
+            (before(1), "1969-12-31T23:59:59.000000Z"),
+            (before(1 << 37), "0000-01-01T00:00:00.000000Z"),
+            (before(1 << 60), "0000-01-01T00:00:00.000000Z"),
+        ] {
+            assert_eq!(Timestamp::of(time).as_str(), text);
+            assert!(Timestamp::of(time).as_str().parse::<jiff::Timestamp>().is_ok());
+        }
+    }
+
+    #[test]
+    fn a_time_that_must_be_wrong_has_no_credible_age() {
+        for wrong in
+            ["1970-01-01T00:00:07.000000Z", "2025-12-31T23:59:59.999999Z", "2999-01-01T00:00:00.000000Z"]
+        {
+            assert_eq!(Timestamp::from_text(wrong.as_bytes()).unwrap().age_if_credible(), None);
+        }
+        assert!(Timestamp::now().age_if_credible().is_some());
     }
 
     #[test]

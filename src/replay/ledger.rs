@@ -199,7 +199,8 @@ impl Ledger {
         let mut reader = Reader::open(self.journal.store(), seq, Some(seq.next()))?;
         match reader.read()? {
             Some(Item::Entry(record)) => {
-                keep_dead_letter(&self.journal, &record, status, reason)?;
+                let journal = &self.journal;
+                journal.with_room(|| keep_dead_letter(journal, &record, status, reason))?;
                 self.refusal = Some(format!("seq {seq} was refused with status {status}: {reason}"));
                 self.step(|state| state.dead_lettered(seq))?;
                 let lost = self.state.lost();
@@ -244,7 +245,7 @@ impl Ledger {
 
     /// Sets damaged bytes aside and moves past the entries that they were.
     fn step_over(&mut self, damage: &Damage) -> Result<()> {
-        set_aside(&self.journal, damage)?;
+        self.journal.with_room(|| set_aside(&self.journal, damage))?;
         self.step(|state| {
             if damage.entries > 0 {
                 state.damaged(damage.first, damage.entries);

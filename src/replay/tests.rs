@@ -76,7 +76,11 @@ fn run(journal: &Journal, script: &Script, options: &ReplayOptions) -> ReplayRep
 }
 
 fn journal(entries: u64) -> (Fixture, Journal) {
-    let (fixture, journal) = Fixture::new(&Settings { segment_bytes: Some(4096), ..Settings::default() });
+    let (fixture, journal) = Fixture::new(&Settings {
+        segment_bytes: Some(4096),
+        max_bytes: Some(16 << 20),
+        ..Settings::default()
+    });
     append(&journal, 1, entries);
     (fixture, journal)
 }

@@ -5,22 +5,33 @@ use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::os::unix::fs::{FileExt, MetadataExt};
 use std::path::Path;
+use std::sync::OnceLock;
 
-use rustix::fs::{AtFlags, Mode, OFlags, StatxFlags};
-use rustix::io::retry_on_intr;
+use rustix::fs::{AtFlags, IFlags, Mode, OFlags, StatxFlags, XattrFlags};
+use rustix::io::{Errno, retry_on_intr};
 
 use super::interrupted::again;
 use super::{
     FileId, Identity, OTHERS_MAY_WRITE, OTHERS_MAY_WRITE_HERE, Open, Storage, StorageFile, UnsafeFile,
+    Uptime, Volume,
 };
 
 const DIRECTORY_MODE: Mode = Mode::RWXU;
 const FILE_MODE: Mode = Mode::RUSR.union(Mode::WUSR);
 
+/// Where a file's attribute is kept: its owner may set it, and a copy by `cp -a` or `rsync -X` takes it along.
+const ATTRIBUTE: &str = "user.edgesync";
+/// More than any value that we keep there.
+const ATTRIBUTE_BYTES_MAX: usize = 4096;
+
+/// File systems that never overwrite a block, by their number in statfs(2): btrfs, bcachefs, ZFS.
+const COPY_ON_WRITE: [u64; 3] = [0x9123_683e, 0xca45_1a4e, 0x2fc1_2fc1];
+
 /// A directory of a file system.
 #[derive(Debug)]
 pub(crate) struct Disk {
     directory: OwnedFd,
+    copies_on_write: bool,
     /// Opened by a writer: then nothing in it counts that others could have put there.
     writer: bool,
 }
@@ -44,7 +55,12 @@ impl Disk {
         } else {
             None
         };
-        reason.map_or(Ok(Self { directory, writer }), |reason| Err(io::Error::other(UnsafeFile(reason))))
+        // Where the system does not say, it is taken for one that overwrites, as most do.
+        let copies_on_write = rustix::fs::fstatfs(&directory)
+            .is_ok_and(|found| COPY_ON_WRITE.contains(&(found.f_type as u64 & 0xffff_ffff)));
+        reason.map_or(Ok(Self { directory, writer, copies_on_write }), |reason| {
+            Err(io::Error::other(UnsafeFile(reason)))
+        })
     }
 
     /// Makes a directory that only its owner can enter, whatever the umask says, and opens it.
@@ -127,9 +143,40 @@ impl Storage for Disk {
     }
 
     fn boot_id(&self) -> Option<String> {
-        // Linux, proc_sys_kernel(5): a UUID that is made anew at every boot.
-        let id = std::fs::read_to_string("/proc/sys/kernel/random/boot_id").ok()?;
-        Some(id.trim().to_owned()).filter(|id| !id.is_empty() && id.len() <= 64)
+        // No process outlives its boot.
+        static BOOT_ID: OnceLock<Option<String>> = OnceLock::new();
+        let read = || {
+            // Linux, proc_sys_kernel(5): a UUID that is made anew at every boot.
+            let id = std::fs::read_to_string("/proc/sys/kernel/random/boot_id").ok()?;
+            Some(id.trim().to_owned()).filter(|id| !id.is_empty() && id.len() <= 64)
+        };
+        BOOT_ID.get_or_init(read).clone()
+    }
+
+    fn volume(&self) -> Option<Volume> {
+        let found = rustix::fs::fstatvfs(&self.directory).ok()?;
+        let bytes = |blocks: u64| blocks.saturating_mul(found.f_frsize);
+        // A file system without a size of its own (an overlay of the network, a FUSE one) says 0.
+        (found.f_blocks > 0)
+            .then(|| Volume { total_bytes: bytes(found.f_blocks), available_bytes: bytes(found.f_bavail) })
+    }
+
+    /// What was freed can be taken again once the transaction in which that happened is committed.
+    fn release_space(&self) -> io::Result<()> {
+        if self.copies_on_write {
+            rustix::fs::syncfs(&self.directory)?;
+        }
+        Ok(())
+    }
+
+    fn copies_on_write(&self) -> bool {
+        self.copies_on_write
+    }
+
+    fn uptime(&self) -> Option<Uptime> {
+        // The inode of the link's target names the namespace (time_namespaces(7)); kernels before 5.6 have one for all.
+        let namespace = std::fs::metadata("/proc/self/ns/time").map_or(0, |metadata| metadata.ino());
+        Some(Uptime::of_the_system(namespace))
     }
 }
 
@@ -264,6 +311,31 @@ impl StorageFile for File {
             modified_ns: kept.times.then(|| time(metadata.mtime(), metadata.mtime_nsec())),
         })
     }
+
+    fn overwrite_in_place(&self) -> io::Result<()> {
+        let flags = rustix::fs::ioctl_getflags(self)?;
+        rustix::fs::ioctl_setflags(self, flags | IFlags::NOCOW)?;
+        // That has set one of the file's two times, as otherwise only restores do: both are set again. See `journal/origin.rs`.
+        Self::set_len(self, 1)?;
+        Self::set_len(self, 0)
+    }
+
+    fn attribute(&self) -> io::Result<Vec<u8>> {
+        let mut value = vec![0; ATTRIBUTE_BYTES_MAX];
+        match rustix::fs::fgetxattr(self, ATTRIBUTE, &mut value) {
+            Ok(length) => {
+                value.truncate(length);
+                Ok(value)
+            }
+            // None, none possible, or none of ours.
+            Err(Errno::NODATA | Errno::NOTSUP | Errno::RANGE) => Ok(Vec::new()),
+            Err(errno) => Err(errno.into()),
+        }
+    }
+
+    fn set_attribute(&self, value: &[u8]) -> io::Result<()> {
+        Ok(rustix::fs::fsetxattr(self, ATTRIBUTE, value, XattrFlags::empty())?)
+    }
 }
 
 #[cfg(test)]
@@ -277,7 +349,9 @@ mod tests {
         assert!(FileExt::write_at(&unsyncable, &[], 0).is_ok());
         let file: Box<dyn StorageFile> = Box::new(unsyncable.try_clone().unwrap());
         assert!(file.sync_data().is_err());
-        assert!(Disk { directory: unsyncable.into(), writer: true }.sync_names().is_err());
+        assert!(
+            Disk { directory: unsyncable.into(), writer: true, copies_on_write: false }.sync_names().is_err()
+        );
         assert!(sync_parent(Path::new("/proc/journal")).is_err());
     }
 

@@ -9,7 +9,7 @@ use std::io;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, RwLock};
 
-use super::{FileId, Identity, Open, Storage, StorageFile};
+use super::{FileId, Identity, Open, Storage, StorageFile, Uptime};
 
 /// A file grows by this many bytes at least, so that a full journal does not copy itself over and over.
 const GROWTH_BYTES: usize = 64 << 10;
@@ -95,6 +95,10 @@ impl Storage for Memory {
     /// There is no other boot that could see these files.
     fn boot_id(&self) -> Option<String> {
         Some("memory".to_owned())
+    }
+
+    fn uptime(&self) -> Option<Uptime> {
+        Some(Uptime::of_the_system(0))
     }
 }
 

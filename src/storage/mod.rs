@@ -75,6 +75,14 @@ pub(crate) struct Identity {
     pub modified_ns: Option<i64>,
 }
 
+/// A file system's size.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Volume {
+    pub total_bytes: u64,
+    /// What a user without privileges may still write.
+    pub available_bytes: u64,
+}
+
 /// One directory.
 pub(crate) trait Storage: fmt::Debug + Send + Sync {
     /// Opens a regular file of ours; refuses links, devices, and files of others.
@@ -91,6 +99,39 @@ pub(crate) trait Storage: fmt::Debug + Send + Sync {
     fn sync_names(&self) -> io::Result<()>;
     /// Names this boot of the machine; none where that is unknown.
     fn boot_id(&self) -> Option<String>;
+    /// The file system that the directory is on; none where there is no bound, or where it is unknown.
+    fn volume(&self) -> Option<Volume> {
+        None
+    }
+    /// Makes the space of removed files usable at once, where the file system would wait with it.
+    fn release_space(&self) -> io::Result<()> {
+        Ok(())
+    }
+    /// Whether an overwritten block takes a new one, so that a full file system refuses what changes no length.
+    fn copies_on_write(&self) -> bool {
+        false
+    }
+    /// The time since this boot; none where that is unknown.
+    fn uptime(&self) -> Option<Uptime>;
+}
+
+/// The time since the boot, asleep or awake. No program sets this clock, and it never goes back.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, serde::Serialize, serde::Deserialize)]
+pub(crate) struct Uptime {
+    /// The time namespace that the reading was taken in: a container may have another offset in the same boot.
+    pub namespace: u64,
+    /// Milliseconds, rounded down.
+    pub ms: u64,
+}
+
+impl Uptime {
+    /// CLOCK_BOOTTIME, by a system call: what replaces functions of the C library cannot fake it.
+    fn of_the_system(namespace: u64) -> Self {
+        let now = rustix::time::clock_gettime(rustix::time::ClockId::Boottime);
+        let seconds = u64::try_from(now.tv_sec).unwrap_or(0);
+        let ms = u64::try_from(now.tv_nsec).unwrap_or(0) / 1_000_000;
+        Self { namespace, ms: seconds.saturating_mul(1000).saturating_add(ms) }
+    }
 }
 
 /// One open file. Its locks are those of the open file, not of the process, and end with it.
@@ -117,6 +158,19 @@ pub(crate) trait StorageFile: Send + Sync {
     fn id(&self) -> io::Result<FileId>;
     /// Which file this is, in whatever mount.
     fn identity(&self) -> io::Result<Identity>;
+    /// Asks that this file, still empty, be overwritten in place where the file system would copy on write.
+    fn overwrite_in_place(&self) -> io::Result<()> {
+        Ok(())
+    }
+    /// A small value kept beside the file's content; empty if there is none. It is replaced whole, in one step, and made
+    /// durable by [`StorageFile::sync_data`].
+    fn attribute(&self) -> io::Result<Vec<u8>> {
+        Ok(Vec::new())
+    }
+    /// Replaces that value. On a file system that copies on write this needs no block for data.
+    fn set_attribute(&self, _value: &[u8]) -> io::Result<()> {
+        Err(io::ErrorKind::Unsupported.into())
+    }
     /// The open file, for another process to inherit; none where only this process has it.
     fn descriptor(&self) -> Option<BorrowedFd<'_>> {
         None

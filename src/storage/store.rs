@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use super::interrupted::{again, again_or_gone};
-use super::{FileId, Identity, Open, Storage, StorageFile, UnsafeFile, wait};
+use super::{FileId, Identity, Open, Storage, StorageFile, UnsafeFile, Uptime, Volume, wait};
 use crate::error::{Error, Result};
 use crate::stop::Stop;
 
@@ -48,6 +48,15 @@ impl Store {
         }
     }
 
+    /// Opens a small file that is overwritten again and again, or makes it: on a full disk that must go on.
+    pub fn open_to_overwrite(&self, name: &str) -> Result<File> {
+        let file = self.open(name, Open::Create)?;
+        if self.copies_on_write() && file.len()? == 0 {
+            file.overwrite_in_place();
+        }
+        Ok(file)
+    }
+
     /// Opens a file that may not be there.
     pub fn open_if_there(&self, name: &str, how: Open) -> Result<Option<File>> {
         match self.open(name, how) {
@@ -69,6 +78,14 @@ impl Store {
         }
     }
 
+    /// Whether there is a file of this name.
+    pub fn exists(&self, name: &str) -> Result<bool> {
+        match again(|| self.storage.size(name)) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(false),
+            result => result.map(|_| true).map_err(Error::io("look at", self.path_of(name))),
+        }
+    }
+
     pub fn rename(&self, from: &str, to: &str) -> Result<()> {
         again_or_gone(|| self.storage.rename(from, to)).map_err(Error::io("rename", self.path_of(from)))
     }
@@ -87,6 +104,23 @@ impl Store {
 
     pub fn boot_id(&self) -> Option<String> {
         self.storage.boot_id()
+    }
+
+    pub fn volume(&self) -> Option<Volume> {
+        self.storage.volume()
+    }
+
+    /// Makes the space of removed files usable at once.
+    pub fn release_space(&self) -> Result<()> {
+        again(|| self.storage.release_space()).map_err(Error::io("sync the file system of", &self.path))
+    }
+
+    pub fn copies_on_write(&self) -> bool {
+        self.storage.copies_on_write()
+    }
+
+    pub fn uptime(&self) -> Option<Uptime> {
+        self.storage.uptime()
     }
 }
 
@@ -184,6 +218,20 @@ impl File {
     /// The open file, for another process to inherit; none where only this process has it.
     pub fn descriptor(&self) -> Option<BorrowedFd<'_>> {
         self.file.descriptor()
+    }
+
+    /// Asks that the file, still empty, be overwritten in place. Where that cannot be had it is copied on write.
+    fn overwrite_in_place(&self) {
+        let _ = self.file.overwrite_in_place();
+    }
+
+    /// A small value kept beside the file's content; empty if there is none.
+    pub fn attribute(&self) -> Result<Vec<u8>> {
+        again(|| self.file.attribute()).map_err(|error| self.error("read an attribute of", error))
+    }
+
+    pub fn set_attribute(&self, value: &[u8]) -> Result<()> {
+        again(|| self.file.set_attribute(value)).map_err(|error| self.error("set an attribute of", error))
     }
 
     fn error(&self, action: &'static str, source: io::Error) -> Error {

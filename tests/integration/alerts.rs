@@ -105,6 +105,6 @@ fn an_alert_command_does_not_outlive_append() {
 #[test]
 fn append_waits_for_its_alert_command() {
     let sandbox = limited("exec > /dev/null 2>&1; sleep 0.3; echo done > done");
-    sandbox.edgesync(["append"]).stdin(numbers(17)).run().exits(0).says_nothing();
+    sandbox.edgesync(["append", "-q"]).stdin(numbers(17)).run().exits(0).says_nothing();
     assert!(sandbox.path("done").exists());
 }

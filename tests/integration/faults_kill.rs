@@ -110,7 +110,7 @@ fn a_recovery_that_is_killed_before_any_call_loses_nothing() {
 #[test]
 fn an_evicting_append_that_is_killed_before_any_call_keeps_the_newest_and_adds_up() {
     let mut story = Story::new(1_500, Receiver::accepting());
-    let limits = ["append", "--tee", "--max-entries", "4", "--segment-bytes", "4KiB"];
+    let limits = ["append", "--tee", "--max-entries", "4", "--segment-bytes", "4KiB", "--max-bytes", "16MiB"];
     story.sandbox.edgesync(limits).stdin("1\n").run().exits(0);
     let calls = ["pwrite64", "fdatasync", "fsync", "flock", "renameat", "unlinkat"];
     let calls: Vec<_> = CALLS.into_iter().filter(|(call, _)| calls.contains(call)).collect();

@@ -240,14 +240,15 @@ fn a_config_of_another_user_is_refused_by_writers_and_shown_to_those_who_look() 
 /// An alert command comes with the journal of whoever made it: a copy must not bring it along.
 #[test]
 fn a_copied_or_renewed_journal_drops_its_alert_command_and_says_so() {
-    for renew in [r#"cp -r "$J" "$J.copy"; rm -r "$J"; mv "$J.copy" "$J""#, "\"$EDGESYNC\" init --new-id >&2"]
+    for renew in
+        [r#"cp -r "$J" "$J.copy"; rm -r "$J"; mv "$J.copy" "$J""#, "\"$EDGESYNC\" init -q --new-id >&2"]
     {
         let sandbox = Sandbox::new();
         let witness = sandbox.path("witness");
         let alert = format!("touch {}; # \u{202e}", witness.display());
         let limits = ["--max-entries", "1", "--dead-letter-threshold", "1", "--alert-exec", &alert];
         sandbox.edgesync(["init"]).args(limits).run().exits(0);
-        let script = format!("{renew}; seq 9 | \"$EDGESYNC\" append");
+        let script = format!("{renew}; seq 9 | \"$EDGESYNC\" append -q");
         let output = sandbox.shell(&script).env("J", sandbox.journal()).run();
         output.exits(0).says("alert command").says("dropped").says("touch ").does_not_say("\u{202e}");
         sandbox.stats().shows([("evicted", 8)]);

@@ -84,3 +84,119 @@ fn limits_belong_to_the_journal_and_hold_for_later_writers() {
     sandbox.append(readings(8, 60));
     sandbox.stats().shows([("pending", 7), ("evicted", 9)]);
 }
+
+/// Everything in the journal's directory, in bytes.
+fn disk_use(sandbox: &Sandbox) -> u64 {
+    let files = std::fs::read_dir(sandbox.journal()).unwrap();
+    files.map(|entry| entry.unwrap().metadata().unwrap().len()).sum()
+}
+
+#[test]
+fn garbage_never_evicts_an_entry_and_never_outgrows_the_limit() {
+    for overflow in ["drop-oldest", "reject"] {
+        let sandbox = Sandbox::new();
+        sandbox.edgesync(["init", "--max-bytes", "64KiB", "--overflow", overflow]).run().exits(0);
+        sandbox.append(readings(50, 60));
+        let garbage = format!("{}\n", "x".repeat(300_000)).repeat(30);
+        for _ in 0..2 {
+            sandbox.edgesync(["append"]).stdin(garbage.as_str()).run().exits(5);
+            assert!(disk_use(&sandbox) <= 64 << 10, "{overflow}: {}", disk_use(&sandbox));
+        }
+        sandbox.stats().shows([("pending", 50), ("evicted", 0), ("rejected_lines", 60)]);
+        sandbox.append(["1"]);
+        assert_eq!(sandbox.cat().len(), 51);
+    }
+}
+
+#[test]
+fn a_journal_stays_within_its_limit_whatever_comes() {
+    for (limit, bytes) in [("64KiB", 64_u64 << 10), ("100KiB", 100 << 10), ("1MiB", 1 << 20)] {
+        for overflow in ["drop-oldest", "reject"] {
+            let sandbox = Sandbox::new();
+            sandbox.edgesync(["init", "--max-bytes", limit, "--overflow", overflow]).run().exits(0);
+            for length in [10_u64, 700, 5000, bytes / 8 - 600, bytes / 8, bytes * 2] {
+                let good = format!("\"{}\"\n", "y".repeat(length as usize)).repeat(6);
+                let bad = format!("{}\n", "\u{1}é".repeat(length as usize / 2 + 1)).repeat(40);
+                sandbox.edgesync(["append"]).stdin(good + &bad).run();
+                assert!(disk_use(&sandbox) <= bytes, "{limit} {overflow} {length}: {}", disk_use(&sandbox));
+                let refuse = sandbox.edgesync(["replay", "--exec", "exit 65", "--limit", "2"]).run();
+                assert!(disk_use(&sandbox) <= bytes, "{limit} {overflow} {length}: {}", refuse.stderr());
+            }
+            sandbox.edgesync(["verify"]).run().exits(0);
+            sandbox.drain().1.exits(0);
+            sandbox.edgesync(["append"]).stdin("1\n").run().exits(0);
+            assert_eq!(sandbox.cat_with(&["--pending"]), ["1"]);
+        }
+    }
+}
+
+#[test]
+fn an_entry_that_the_journal_can_never_hold_is_set_aside_and_stops_nothing() {
+    let sandbox = Sandbox::new();
+    let line = format!("\"{}\"", "y".repeat(9000));
+    let append = sandbox.edgesync(["append", "--max-bytes", "64KiB"]).stdin(format!("1\n{line}\n2\n"));
+    append.run().exits(5).says("line 2");
+    assert_eq!(sandbox.cat(), ["1", "2"]);
+}
+
+#[test]
+fn append_says_once_how_many_entries_it_dropped_and_why() {
+    let sandbox = Sandbox::new();
+    let payloads = readings(300, 60);
+    let output = sandbox.edgesync(["append", "--max-entries", "100"]).stdin(lines(&payloads)).run();
+    output.exits(0).says("200 oldest entries dropped: the journal is limited to 100 entries");
+    assert_eq!(output.stderr().lines().count(), 1, "{}", output.stderr());
+    sandbox.edgesync(["append", "-q"]).stdin("1\n2\n").run().exits(0).says_nothing();
+    sandbox.stats().shows([("evicted", 202)]);
+}
+
+#[test]
+fn a_limit_that_append_brings_along_never_drops_what_is_there() {
+    let sandbox = Sandbox::new();
+    let payloads = readings(3000, 60);
+    sandbox.append(&payloads);
+    let append = sandbox.edgesync(["append", "--max-entries", "5", "--overflow", "reject"]);
+    let stray = append.env("EDGESYNC_MAX_BYTES", "64KiB").env("EDGESYNC_MAX_AGE", "5ms");
+    let output = stray.stdin("1\n").run();
+    output.exits(0).says("edgesync init").says("--max-bytes 64KiB").says("--max-entries 5");
+    output.says("--max-age 5ms").says("--overflow reject");
+    assert_eq!(output.stderr().lines().count(), 1, "{}", output.stderr());
+    sandbox.stats().shows([("pending", 3001), ("evicted", 0)]);
+    let limits = sandbox.edgesync(["init"]).run();
+    limits.exits(0).prints("limits   1.0 GiB, drop-oldest\n");
+}
+
+#[test]
+fn append_widens_a_limit_for_all_writers() {
+    let sandbox = Sandbox::new();
+    sandbox.edgesync(["init", "--max-entries", "5", "--max-bytes", "1MiB", "--max-age", "1d"]).run().exits(0);
+    let wider = ["append", "--max-entries", "9", "--max-bytes", "2MiB", "--max-age", "2d"];
+    sandbox.edgesync(wider).stdin("1\n").run().exits(0).says_nothing();
+    sandbox.edgesync(["init"]).run().exits(0).prints("limits   2.0 MiB, 9 entries, 2d, drop-oldest\n");
+    sandbox
+        .edgesync(["append", "--max-entries", "0", "--max-age", "0"])
+        .stdin("1\n")
+        .run()
+        .exits(0)
+        .says_nothing();
+    sandbox.edgesync(["init"]).run().exits(0).prints("limits   2.0 MiB, drop-oldest\n");
+}
+
+#[test]
+fn wall_time_expires_nothing() {
+    crate::harness::demand("faketime", "faketime");
+    let sandbox = Sandbox::new();
+    sandbox.edgesync(["init", "--max-age", "1h"]).run().exits(0);
+    for (index, time) in
+        ["1970-01-02 00:00:00", "2038-06-01 00:00:00", "2026-11-25 00:00:00"].iter().enumerate()
+    {
+        let program =
+            sandbox.program("faketime").args(["-f", time, env!("CARGO_BIN_EXE_edgesync"), "append"]);
+        program.stdin("1\n2\n").run().exits(0).says_nothing();
+        sandbox.stats().shows([("pending", 2 * index as u64 + 2), ("evicted", 0)]);
+    }
+    let text = std::fs::read_to_string(&segments(&sandbox.journal())[0]).unwrap();
+    assert!(text.contains("\"at\":\"1970-01-02T") && text.contains("\"at\":\"2038-"), "{text}");
+    // What the wall clock says of the oldest is no age.
+    assert!(sandbox.stats().value()["oldest_pending_age_s"].is_null());
+}

@@ -113,7 +113,7 @@ fn compact_on_and_on(sandbox: &Sandbox, ended: &AtomicBool, kills: &AtomicUsize,
 #[test]
 fn many_processes_at_one_journal_lose_nothing_and_wait_for_nobody_who_is_dead() {
     let sandbox = Sandbox::new();
-    sandbox.edgesync(["init", "--segment-bytes", "16KiB"]).run().exits(0);
+    sandbox.edgesync(["init", "--segment-bytes", "16KiB", "--max-bytes", "64MiB"]).run().exits(0);
     let receiver = Receiver::accepting();
     let mut random = random();
     let (ended, kills) = (AtomicBool::new(false), AtomicUsize::new(0));

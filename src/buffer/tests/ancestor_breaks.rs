@@ -62,7 +62,8 @@ fn entries_written_while_online_never_overtake_each_other() {
 #[test]
 fn giving_space_back_while_writers_go_on_loses_nothing() {
     let place = Place::new();
-    let settings = Settings { segment_bytes: Some(1 << 10), ..Settings::default() };
+    let settings =
+        Settings { segment_bytes: Some(1 << 10), max_bytes: Some(16 << 20), ..Settings::default() };
     Journal::open_or_create(&place.path(), &settings).unwrap();
     let endpoint = Endpoint::accepting();
     let buffer = endpoint.buffer(place.options().batch_size(7));

@@ -214,6 +214,10 @@ impl Storage for Faulty {
     fn boot_id(&self) -> Option<String> {
         self.memory.boot_id()
     }
+
+    fn uptime(&self) -> Option<crate::storage::Uptime> {
+        self.memory.uptime()
+    }
 }
 
 impl StorageFile for FaultyFile {

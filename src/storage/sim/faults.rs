@@ -3,7 +3,7 @@
 use std::io;
 
 /// A call on a storage or on a file of it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(crate) enum Call {
     Open,
     List,
@@ -15,6 +15,7 @@ pub(crate) enum Call {
     Write,
     SetLen,
     Sync,
+    SetAttribute,
     Lock,
 }
 
@@ -32,6 +33,8 @@ pub(crate) enum Fault {
     Io,
     /// ENOSPC, the same way.
     NoSpace,
+    /// ENOSPC of writes to files only, as on a disk that has room left for what it knows of them.
+    NoSpaceForData,
     /// EMFILE.
     NoFiles,
     /// A write that does half of what it should, and says so.
@@ -70,8 +73,15 @@ const EMFILE: i32 = 24;
 const ENOSPC: i32 = 28;
 
 impl Fault {
-    pub const ALL: [Self; 6] =
-        [Self::Io, Self::NoSpace, Self::NoFiles, Self::ShortWrite, Self::Interrupted, Self::Killed];
+    pub const ALL: [Self; 7] = [
+        Self::Io,
+        Self::NoSpace,
+        Self::NoSpaceForData,
+        Self::NoFiles,
+        Self::ShortWrite,
+        Self::Interrupted,
+        Self::Killed,
+    ];
 
     fn befalls(self, call: Call) -> bool {
         match self {
@@ -79,6 +89,7 @@ impl Fault {
             Self::NoSpace => {
                 matches!(call, Call::Open | Call::Write | Call::Rename | Call::Sync | Call::SyncNames)
             }
+            Self::NoSpaceForData => call == Call::Write,
             Self::NoFiles => matches!(call, Call::Open | Call::List),
             Self::ShortWrite => call == Call::Write,
         }
@@ -87,12 +98,13 @@ impl Fault {
     pub(super) fn effect_on(self, call: Call) -> io::Result<Effect> {
         let errno = match self {
             Self::Io | Self::Killed => EIO,
-            Self::NoSpace => ENOSPC,
+            Self::NoSpace | Self::NoSpaceForData => ENOSPC,
             Self::NoFiles => EMFILE,
             Self::Interrupted => EINTR,
             Self::ShortWrite => return Ok(Effect::Half(Failure(None))),
         };
-        let in_part = matches!(self, Self::Io | Self::NoSpace) && matches!(call, Call::Write | Call::Sync);
+        let in_part = matches!(self, Self::Io | Self::NoSpace | Self::NoSpaceForData)
+            && matches!(call, Call::Write | Call::Sync);
         if in_part {
             Ok(Effect::Half(Failure(Some(errno))))
         } else {

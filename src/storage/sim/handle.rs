@@ -4,25 +4,39 @@ use std::io;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use super::faults::Effect;
-use super::{Call, DEADLOCK, Sim};
+use super::{Call, DEADLOCK, Holder, Sim, State};
 use crate::storage::{FileId, Identity, StorageFile};
 
 pub(super) struct Handle {
     sim: Sim,
     inode: u64,
-    id: u64,
+    holder: Holder,
     holds_lock: AtomicBool,
 }
 
 impl Handle {
     pub fn new(sim: Sim, inode: u64, id: u64) -> Self {
-        Self { sim, inode, id, holds_lock: AtomicBool::new(false) }
+        let holder = Holder { process: sim.process.id, handle: id };
+        Self { sim, inode, holder, holds_lock: AtomicBool::new(false) }
+    }
+
+    fn is_taken(&self, state: &State) -> bool {
+        state.locks.get(&self.inode).is_some_and(|holder| *holder != self.holder)
+    }
+
+    fn take(&self, state: &mut State) {
+        state.locks.insert(self.inode, self.holder);
+        self.holds_lock.store(true, Ordering::SeqCst);
     }
 
     fn release(&self) {
         if self.holds_lock.swap(false, Ordering::SeqCst) {
-            self.sim.state().locks.remove(&self.inode);
-            self.sim.0.unlocked.notify_all();
+            let mut state = self.sim.state();
+            // After its process was killed, another may have it.
+            if state.locks.get(&self.inode) == Some(&self.holder) {
+                state.locks.remove(&self.inode);
+            }
+            self.sim.machine.unlocked.notify_all();
         }
     }
 }
@@ -97,26 +111,24 @@ impl StorageFile for Handle {
 
     fn lock(&self) -> io::Result<()> {
         let mut state = self.sim.state();
-        state.effect_of(Call::Lock)?;
-        while state.locks.get(&self.inode).is_some_and(|holder| *holder != self.id) {
-            let (woken, waited) = self.sim.0.unlocked.wait_timeout(state, DEADLOCK).unwrap();
+        self.sim.effect_of(&mut state, Call::Lock)?;
+        while self.is_taken(&state) {
+            let (woken, waited) = self.sim.machine.unlocked.wait_timeout(state, DEADLOCK).unwrap();
             assert!(!waited.timed_out(), "deadlock");
             state = woken;
         }
-        state.locks.insert(self.inode, self.id);
-        self.holds_lock.store(true, Ordering::SeqCst);
+        self.take(&mut state);
         Ok(())
     }
 
     fn try_lock(&self) -> io::Result<bool> {
         let mut state = self.sim.state();
-        state.effect_of(Call::Lock)?;
-        if state.locks.get(&self.inode).is_some_and(|holder| *holder != self.id) {
-            return Ok(false);
+        self.sim.effect_of(&mut state, Call::Lock)?;
+        let free = !self.is_taken(&state);
+        if free {
+            self.take(&mut state);
         }
-        state.locks.insert(self.inode, self.id);
-        self.holds_lock.store(true, Ordering::SeqCst);
-        Ok(true)
+        Ok(free)
     }
 
     fn unlock(&self) -> io::Result<()> {
@@ -130,5 +142,17 @@ impl StorageFile for Handle {
 
     fn identity(&self) -> io::Result<Identity> {
         self.sim.call(Call::Look, |world, _| Ok(world.identity(self.inode)))
+    }
+
+    fn attribute(&self) -> io::Result<Vec<u8>> {
+        self.sim.call(Call::Read, |world, _| Ok(world.attribute(self.inode).to_vec()))
+    }
+
+    /// Works on a full disk, too.
+    fn set_attribute(&self, value: &[u8]) -> io::Result<()> {
+        self.sim.call(Call::SetAttribute, |world, _| {
+            world.set_attribute(self.inode, value);
+            Ok(())
+        })
     }
 }

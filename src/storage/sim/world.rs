@@ -25,6 +25,11 @@ pub(crate) enum Pending {
         length: usize,
         times: Times,
     },
+    /// A file's attribute; never torn.
+    Attribute {
+        inode: u64,
+        value: Arc<[u8]>,
+    },
     Link {
         name: String,
         inode: u64,
@@ -68,6 +73,8 @@ pub(crate) struct Times {
 struct Inode {
     live: Arc<Vec<u8>>,
     durable: Arc<Vec<u8>>,
+    attribute: Arc<[u8]>,
+    durable_attribute: Arc<[u8]>,
     times: Times,
     durable_times: Times,
 }
@@ -96,14 +103,18 @@ pub(crate) struct World {
     /// Grows with every change.
     clock: u64,
     boot: u64,
+    /// Milliseconds since the boot, and those that the machine was up for altogether.
+    uptime_ms: u64,
+    ran_ms: u64,
 }
 
 impl Pending {
     fn is_of(&self, file: u64) -> bool {
         match self {
-            Self::Write { inode, .. } | Self::Extend { inode, .. } | Self::SetLen { inode, .. } => {
-                *inode == file
-            }
+            Self::Write { inode, .. }
+            | Self::Extend { inode, .. }
+            | Self::SetLen { inode, .. }
+            | Self::Attribute { inode, .. } => *inode == file,
             Self::Change { .. } | Self::Link { .. } | Self::Rename { .. } | Self::Unlink { .. } => false,
         }
     }
@@ -126,9 +137,28 @@ impl World {
         self.inodes.get(&inode).map_or(&[], |inode| &inode.live)
     }
 
+    pub fn attribute(&self, inode: u64) -> &[u8] {
+        self.inodes.get(&inode).map_or(&[], |inode| &inode.attribute)
+    }
+
+    pub fn set_attribute(&mut self, inode: u64, value: &[u8]) {
+        self.inodes.entry(inode).or_default().attribute = value.into();
+        self.pending.push(Pending::Attribute { inode, value: value.into() });
+    }
+
     /// The files as they are seen.
     pub fn files(&self) -> impl Iterator<Item = (&str, &[u8])> {
         self.names.iter().map(|(name, inode)| (name.as_str(), self.live(*inode)))
+    }
+
+    /// The same, shared: one allocation has one content for as long as it is held.
+    pub fn shared_files(&self) -> impl Iterator<Item = (&str, &Arc<Vec<u8>>)> {
+        self.names.iter().filter_map(|(name, inode)| Some((name.as_str(), &self.inodes.get(inode)?.live)))
+    }
+
+    /// The attributes as they are seen, by the names of their files.
+    pub fn attributes(&self) -> impl Iterator<Item = (&str, &[u8])> {
+        self.names.iter().map(|(name, inode)| (name.as_str(), self.attribute(*inode)))
     }
 
     pub fn pending(&self) -> &[Pending] {
@@ -137,6 +167,19 @@ impl World {
 
     pub fn boot(&self) -> u64 {
         self.boot
+    }
+
+    pub fn uptime_ms(&self) -> u64 {
+        self.uptime_ms
+    }
+
+    pub fn ran_ms(&self) -> u64 {
+        self.ran_ms
+    }
+
+    pub fn wait(&mut self, ms: u64) {
+        self.uptime_ms += ms;
+        self.ran_ms += ms;
     }
 
     pub fn file_id(&self, inode: u64) -> FileId {
@@ -237,6 +280,7 @@ impl World {
 
     /// A sync of this file failed.
     pub fn lose_unsynced(&mut self, file: u64) {
+        self.pending.retain(|op| !matches!(op, Pending::Attribute { inode, .. } if *inode == file));
         for op in &mut self.pending {
             if let Pending::Write { inode, offset, bytes, .. } = op
                 && *inode == file
@@ -246,9 +290,11 @@ impl World {
         }
     }
 
-    /// A person puts back what was there in `backup`, while no process runs, and syncs all of it.
-    pub fn restore(&mut self, backup: &Self, how: Restore) {
+    /// A person puts back what was there in `backup`, while no process runs, and syncs all of it. Returns the names that were
+    /// put back: what has not changed since may be left alone.
+    pub fn restore(&mut self, backup: &Self, how: Restore) -> Vec<String> {
         let mut names = BTreeMap::new();
+        let mut put_back = Vec::new();
         for (name, old) in &backup.names {
             let (bytes, modified) = (Arc::clone(&backup.inodes[old].live), backup.times(*old).modified);
             let there = self.inode(name).filter(|_| how != Restore::Copied);
@@ -261,10 +307,17 @@ impl World {
             if how == Restore::Replaced && unchanged {
                 continue;
             }
+            put_back.push(name.clone());
             let now = self.tick();
             let keeps_times = matches!(how, Restore::InPlace | Restore::Replaced);
             let times = Times { changed: now, modified: if keeps_times { modified } else { now } };
-            let file = Inode { live: Arc::clone(&bytes), durable: bytes, times, durable_times: times };
+            let file = Inode {
+                live: Arc::clone(&bytes),
+                durable: bytes,
+                times,
+                durable_times: times,
+                ..Inode::default()
+            };
             self.inodes.insert(inode, file);
         }
         self.pending.clear();
@@ -273,6 +326,7 @@ impl World {
             file.durable = Arc::clone(&file.live);
             file.durable_times = file.times;
         }
+        put_back
     }
 
     /// Changes a byte behind everybody's back, on the disk itself.
@@ -288,6 +342,26 @@ impl World {
         }
     }
 
+    /// Replaces what a file holds, behind everybody's back and on the disk itself; nothing if it is not there.
+    pub fn put(&mut self, name: &str, bytes: &[u8]) {
+        if let Some(inode) = self.inode(name) {
+            self.pending.retain(|op| !op.is_of(inode));
+            let times = self.touch(inode);
+            let bytes = Arc::new(bytes.to_vec());
+            let before = self.inodes.remove(&inode).unwrap_or_default();
+            let file =
+                Inode { live: Arc::clone(&bytes), durable: bytes, times, durable_times: times, ..before };
+            self.inodes.insert(inode, file);
+        }
+    }
+
+    /// A copy of the directory as it is seen, of other files, in the same boot.
+    pub fn copied(&self) -> Self {
+        let mut copy = self.clone();
+        copy.restore(self, Restore::Copied);
+        copy
+    }
+
     /// The world after a power cut, given the fate of each pending operation; those without one are lost.
     pub fn crash(&self, fates: &[Fate]) -> Self {
         let mut after = self.clone();
@@ -295,11 +369,13 @@ impl World {
             after.apply(op, *fate);
         }
         after.boot += 1;
+        after.uptime_ms = 0;
         after.names = after.durable_names.clone();
         let named = &after.names;
         after.inodes.retain(|inode, _| named.values().any(|used| used == inode));
         for inode in after.inodes.values_mut() {
             inode.live = Arc::clone(&inode.durable);
+            inode.attribute = Arc::clone(&inode.durable_attribute);
             inode.times = inode.durable_times;
         }
         after
@@ -342,6 +418,11 @@ impl World {
                 if let Some(file) = self.inodes.get_mut(&inode) {
                     file.durable_times = times;
                     Arc::make_mut(&mut file.durable).resize(length, 0);
+                }
+            }
+            Pending::Attribute { inode, value } => {
+                if let Some(file) = self.inodes.get_mut(&inode) {
+                    file.durable_attribute = value;
                 }
             }
             Pending::Link { name, inode } => {

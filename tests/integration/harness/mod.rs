@@ -23,6 +23,7 @@ mod sandbox;
 mod stats;
 mod story;
 mod tls;
+mod volume;
 
 pub use self::answer::Answer;
 pub use self::disk::{copy_directory, records, sealed_objects, segments, snapshot};
@@ -36,6 +37,7 @@ pub use self::sandbox::{Sandbox, UNREACHABLE};
 pub use self::stats::Stats;
 pub use self::story::Story;
 pub use self::tls::Authority;
+pub use self::volume::{Volume, run};
 
 use std::time::{Duration, Instant};
 

@@ -60,7 +60,7 @@ impl Sandbox {
         self.program("sh").args(["-c", script]).env("EDGESYNC", env!("CARGO_BIN_EXE_edgesync"))
     }
 
-    pub(super) fn program(&self, program: impl AsRef<OsStr>) -> Invocation {
+    pub fn program(&self, program: impl AsRef<OsStr>) -> Invocation {
         Invocation::new(program.as_ref(), self.directory.path())
             .env("HOME", self.path("home"))
             .env("XDG_STATE_HOME", self.path("home/state"))

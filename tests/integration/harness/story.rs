@@ -34,7 +34,11 @@ impl Story {
     #[track_caller]
     pub fn append(&mut self, count: usize) {
         let new = self.new_lines(count);
-        self.sandbox.edgesync(["append", "--segment-bytes", SEGMENT_BYTES]).stdin(lines(&new)).run().exits(0);
+        self.sandbox
+            .edgesync(["append", "--segment-bytes", SEGMENT_BYTES, "--max-bytes", "64MiB"])
+            .stdin(lines(&new))
+            .run()
+            .exits(0);
         self.entries.extend(new);
     }
 
@@ -62,7 +66,7 @@ impl Story {
         self.check_sound();
         let fresh = self.new_lines(1).remove(0);
         self.sandbox
-            .edgesync(["append", "--segment-bytes", SEGMENT_BYTES])
+            .edgesync(["append", "--segment-bytes", SEGMENT_BYTES, "--max-bytes", "64MiB"])
             .stdin(lines([&fresh]))
             .run()
             .exits(0);
