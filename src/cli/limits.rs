@@ -72,6 +72,7 @@ pub fn option_of(limit: &Limit) -> String {
         Limit::Bytes(_) => format!("--max-bytes {limit}"),
         Limit::Age(_) => format!("--max-age {limit}"),
         Limit::Overflow(_) => format!("--overflow {limit}"),
+        Limit::SegmentBytes(_) => format!("--segment-bytes {limit}"),
         _ => limit.to_string(),
     }
 }

@@ -182,7 +182,7 @@ impl Journal {
             }
             opened => opened?,
         };
-        let (settings, ignored) = widen::widening(settings, &made.config().limits);
+        let (settings, ignored) = widen::widening_of(made.config(), settings);
         Ok((made.with_settings(&settings)?, ignored))
     }
 

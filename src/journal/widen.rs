@@ -9,7 +9,7 @@
 use std::fmt;
 use std::time::Duration;
 
-use super::config::{Limits, Overflow, Settings};
+use super::config::{Config, Limits, Overflow, Settings};
 
 /// A limit: what a journal may hold, or what it does then.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -23,6 +23,8 @@ pub enum Limit {
     Age(Duration),
     /// What happens at a limit of entries or bytes.
     Overflow(Overflow),
+    /// The size at which a segment is sealed, in bytes.
+    SegmentBytes(u64),
 }
 
 impl fmt::Display for Limit {
@@ -34,6 +36,7 @@ impl fmt::Display for Limit {
             Self::Age(age) if age.subsec_nanos() > 0 => write!(out, "{age:?}"),
             Self::Age(age) => write_exactly(out, age.as_secs(), &TIME, "s"),
             Self::Overflow(policy) => policy.fmt(out),
+            Self::SegmentBytes(bytes) => write_exactly(out, *bytes, &BINARY, " bytes"),
         }
     }
 }
@@ -87,10 +90,43 @@ pub(crate) fn widening(settings: &Settings, limits: &Limits) -> (Settings, Vec<L
     (settings, ignored)
 }
 
+/// The same for a journal as a whole: a segment size and a limit that together make too many segments are ignored too, since
+/// each may be sound by itself, and a sensor must not stop because of them.
+pub(crate) fn widening_of(config: &Config, settings: &Settings) -> (Settings, Vec<Limit>) {
+    let (settings, mut ignored) = widening(settings, &config.limits);
+    let sizes_as_they_are = Settings { segment_bytes: None, max_bytes: None, ..settings.clone() };
+    let fits = |settings: &Settings| config.clone().with(settings).is_ok();
+    if settings.check().is_err() || fits(&settings) || !fits(&sizes_as_they_are) {
+        return (settings, ignored);
+    }
+    ignored.extend(settings.max_bytes.map(Limit::Bytes));
+    ignored.extend(settings.segment_bytes.map(Limit::SegmentBytes));
+    (sizes_as_they_are, ignored)
+}
+
 #[cfg(test)]
 mod tests {
-    use super::super::config::Config;
     use super::*;
+
+    #[test]
+    fn sizes_that_make_too_many_segments_together_are_named_and_stop_nobody() {
+        let config = |segment_bytes, max_bytes| {
+            let sizes = Settings {
+                segment_bytes: Some(segment_bytes),
+                max_bytes: Some(max_bytes),
+                ..Settings::default()
+            };
+            (Config::new(&sizes).unwrap(), sizes)
+        };
+        let (large, _) = config(16 << 20, 1 << 30);
+        let (small, asked) = config(4 << 10, 64 << 20);
+        let expected = [Limit::Bytes(64 << 20), Limit::SegmentBytes(4 << 10)];
+        assert_eq!(widening_of(&large, &asked), (Settings::default(), expected.to_vec()));
+        let wider = Settings { max_bytes: Some(1 << 30), ..Settings::default() };
+        assert_eq!(widening_of(&small, &wider), (Settings::default(), vec![Limit::Bytes(1 << 30)]));
+        let senseless = Settings { segment_bytes: Some(0), ..Settings::default() };
+        assert_eq!(widening_of(&large, &senseless), (senseless.clone(), Vec::new()), "an error as ever");
+    }
 
     fn limits(settings: Settings) -> Limits {
         Config::new(&settings).unwrap().limits
