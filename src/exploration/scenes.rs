@@ -41,7 +41,7 @@ impl Scene {
 }
 
 fn small() -> Settings {
-    Settings { segment_bytes: Some(1024), ..Settings::default() }
+    Settings { segment_bytes: Some(1024), max_bytes: Some(16 << 20), ..Settings::default() }
 }
 
 fn append(who: usize, count: u64, size: usize) -> Deed {
