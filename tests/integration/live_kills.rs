@@ -38,7 +38,8 @@ struct Drill {
 impl Drill {
     fn begin() -> Self {
         let sandbox = Sandbox::new();
-        let appender = sandbox.edgesync(["append", "--tee", "--segment-bytes", "1KiB"]).spawn();
+        let appender =
+            sandbox.edgesync(["append", "--tee", "--segment-bytes", "1KiB", "--max-bytes", "16MiB"]).spawn();
         let receiver = Receiver::accepting();
         Self {
             sandbox,

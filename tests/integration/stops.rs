@@ -185,7 +185,19 @@ fn a_call_that_a_signal_breaks_off_is_made_again() {
             let url = receiver.url();
             let payloads = readings(9, 900);
             for (words, input) in [
-                (&["append", "--tee", "--max-entries", "9", "--segment-bytes", "4KiB"][..], lines(&payloads)),
+                (
+                    &[
+                        "append",
+                        "--tee",
+                        "--max-entries",
+                        "9",
+                        "--segment-bytes",
+                        "4KiB",
+                        "--max-bytes",
+                        "64MiB",
+                    ][..],
+                    lines(&payloads),
+                ),
                 (&["replay", "--to", &url, "--batch-size", "2"], String::new()),
                 (&["compact"], String::new()),
             ] {
