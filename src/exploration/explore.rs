@@ -39,7 +39,7 @@ pub(super) struct Tally {
 /// The states of a run that were checked already, and against which history.
 #[derive(Default)]
 pub(super) struct Seen {
-    states: HashSet<(u64, usize)>,
+    states: HashSet<(u64, u64)>,
     prints: Prints,
 }
 
@@ -132,10 +132,11 @@ impl Tally {
         settings: &Settings,
         seen: &mut Seen,
     ) {
+        let facts_print = facts.fingerprint();
         for way in ways {
             let world = snapshot.world.crash(way);
             let fingerprint = seen.prints.of(&world);
-            if !seen.states.insert((fingerprint, snapshot.moment)) {
+            if !seen.states.insert((fingerprint, facts_print)) {
                 continue;
             }
             self.states.lock().unwrap().insert(fingerprint);
@@ -248,12 +249,12 @@ fn explore_further(tally: &Tally, wanted: usize) {
                 if round > 1 {
                     scene.shuffle(&mut dice);
                 }
-                let stride = if round > 1 { 5 } else { 1 };
-                let effort = Effort { stride, marks: 5, crashes: 3, every_way: true, seed: round };
+                let stride = if round > 1 { 7 } else { 1 };
+                let effort = Effort { stride, marks: 3, crashes: 3, every_way: round > 1, seed: round };
                 tally.explore_scene(&format!("{} (seed {round})", scene.name), &scene, effort);
             }
-            if number.is_multiple_of(both) {
-                println!("round {round}: {} distinct crash states", tally.distinct());
+            if number.is_multiple_of(both / 3) {
+                println!("round {round}, {}: {} distinct crash states", number % both, tally.distinct());
             }
         }
     };

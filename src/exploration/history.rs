@@ -1,6 +1,7 @@
 //! What the program has promised, as the outside world saw it; and the promises that can be checked as it happens.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
+use std::hash::{DefaultHasher, Hash, Hasher};
 use std::sync::{Arc, Mutex};
 
 use uuid::Uuid;
@@ -135,6 +136,16 @@ impl Facts {
         self.id = Some(id);
         self.copied = false;
         Ok(())
+    }
+
+    /// Two histories with the same one ask the same of a state.
+    pub fn fingerprint(&self) -> u64 {
+        let mut hasher = DefaultHasher::new();
+        (&self.acked, &self.handed, &self.confirmed, &self.ruined, &self.batches).hash(&mut hasher);
+        (self.created, self.cursor, self.rejected, self.spoilt, self.tried.len()).hash(&mut hasher);
+        (self.copied, self.id.is_some(), self.ids.len()).hash(&mut hasher);
+        (self.was_spoilt, self.skipped_max, &self.there_since).hash(&mut hasher);
+        hasher.finish()
     }
 
     /// The same for a copy of the journal, made now.

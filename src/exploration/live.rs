@@ -81,20 +81,29 @@ impl Tally {
     pub fn explore_scene(&self, name: &str, scene: &Scene, effort: Effort) {
         let mut ahead = 1 + effort.seed % effort.stride as u64;
         let mut was_killed = true;
+        // Kills one after the other leave much the same.
+        let mut seen = Seen::default();
         while was_killed && !self.is_hopeless() {
             let context = format!("{name}, killed before call {ahead}");
-            let (killed, writing) = self.survive(&context, scene, (ahead, false), effort);
+            let (killed, writing) = self.survive(&context, scene, (ahead, false), effort, &mut seen);
             was_killed = killed;
             if killed && writing {
                 let context = format!("{name}, killed in the middle of call {ahead}");
-                self.survive(&context, scene, (ahead, true), effort);
+                self.survive(&context, scene, (ahead, true), effort, &mut seen);
             }
             ahead += effort.stride as u64;
         }
     }
 
     /// One kill, and everything after it. Whether the victim was killed, and whether in a write.
-    fn survive(&self, context: &str, scene: &Scene, kill: (u64, bool), effort: Effort) -> (bool, bool) {
+    fn survive(
+        &self,
+        context: &str,
+        scene: &Scene,
+        kill: (u64, bool),
+        effort: Effort,
+        seen: &mut Seen,
+    ) -> (bool, bool) {
         let (ahead, half) = kill;
         let mut cast = Cast::new(scene);
         if let Err(wrong) = cast.act(&scene.before) {
@@ -124,7 +133,6 @@ impl Tally {
         }
         let events = history.events();
         let mut told = Told::new(Facts::default(), &events);
-        let mut seen = Seen::default();
         let mut dice = fastrand::Rng::with_seed(effort.seed + ahead);
         for (number, snapshot) in snapshots.iter().enumerate() {
             if !(number + ahead as usize).is_multiple_of(effort.crashes) {
@@ -136,7 +144,7 @@ impl Tally {
                 false => vec![all.clone(), all[..all.len() / 2].to_vec(), Vec::new()],
             };
             let context = format!("{context}, then the power goes after call {}", snapshot.calls);
-            self.crash(&context, snapshot, &ways, told.up_to(snapshot.moment), &scene.settings, &mut seen);
+            self.crash(&context, snapshot, &ways, told.up_to(snapshot.moment), &scene.settings, seen);
         }
         killed
     }
