@@ -7,7 +7,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::history::{Bytes, Event, Facts, History};
+use super::history::{Bytes, Event, Facts, History, Shows};
 use super::receiver::{Answers, Receiver, Tee};
 use crate::error::{Error, Result};
 use crate::ingest::{IngestOptions, SyncPolicy, ingest};
@@ -210,9 +210,15 @@ impl Driver {
                     let put_back = world.restore(backup, how);
                     self.sim.set_world(world);
                     // An older cursor alone repeats what it repeats.
-                    let renews = put_back.iter().any(|name| name == "append.lock" || name == "journal.json")
-                        && (how != Restore::InPlaceUntimed || has_a_mark(backup));
-                    self.history.note(Event::Restored { renews });
+                    let shows =
+                        if !put_back.iter().any(|name| name == "append.lock" || name == "journal.json") {
+                            Shows::Nothing
+                        } else if how == Restore::InPlaceUntimed && !has_a_mark(backup) {
+                            Shows::Perhaps
+                        } else {
+                            Shows::Certainly
+                        };
+                    self.history.note(Event::Restored(shows));
                 }
                 Ok(())
             }

@@ -41,8 +41,19 @@ pub(super) enum Event {
     Opened(Uuid),
     /// A backup was made.
     BackedUp,
-    /// The backup has come back; what an append or a new id has changed since, too.
-    Restored { renews: bool },
+    /// The backup has come back.
+    Restored(Shows),
+}
+
+/// What restored files show of it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
+pub(super) enum Shows {
+    /// Nothing has come back that an append or a new id has changed since; or nothing was restored.
+    #[default]
+    Nothing,
+    /// A crash has lost the mark: whether something shows depends on what else has changed.
+    Perhaps,
+    Certainly,
 }
 
 /// What follows from the events so far.
@@ -70,8 +81,8 @@ pub(super) struct Facts {
     /// The id, once a writer has opened the journal; and all ids that it had.
     id: Option<Uuid>,
     ids: HashSet<Uuid>,
-    /// The next writer finds a copy.
-    copied: bool,
+    /// What the next writer finds.
+    shows: Shows,
     /// What held when the backup was made.
     backup: Option<Box<Self>>,
 }
@@ -119,22 +130,22 @@ impl Facts {
             Event::Repaired => self.spoilt = false,
             Event::Opened(id) => return self.opened(*id),
             Event::BackedUp => self.backup = Some(Box::new(Self { backup: None, ..self.clone() })),
-            Event::Restored { renews } => self.restored(*renews),
+            Event::Restored(shows) => self.restored(*shows),
         }
         Ok(())
     }
 
     /// A copy gets an id that the journal never had, an original keeps its own.
     fn opened(&mut self, id: Uuid) -> Result<(), String> {
-        if self.copied && self.ids.contains(&id) {
+        if self.shows == Shows::Certainly && self.ids.contains(&id) {
             return Err("what was restored has kept its id".into());
         }
-        if !self.copied && self.id.is_some_and(|known| known != id) {
+        if self.shows == Shows::Nothing && self.id.is_some_and(|known| known != id) {
             return Err("the id was renewed, and nothing was copied".into());
         }
         self.ids.insert(id);
         self.id = Some(id);
-        self.copied = false;
+        self.shows = Shows::Nothing;
         Ok(())
     }
 
@@ -143,21 +154,21 @@ impl Facts {
         let mut hasher = DefaultHasher::new();
         (&self.acked, &self.handed, &self.confirmed, &self.ruined, &self.batches).hash(&mut hasher);
         (self.created, self.cursor, self.rejected, self.spoilt, self.tried.len()).hash(&mut hasher);
-        (self.copied, self.id.is_some(), self.ids.len()).hash(&mut hasher);
+        (self.shows, self.id.is_some(), self.ids.len()).hash(&mut hasher);
         (self.was_spoilt, self.skipped_max, &self.there_since).hash(&mut hasher);
         hasher.finish()
     }
 
     /// The same for a copy of the journal, made now.
     pub fn of_a_copy(self) -> Self {
-        Self { copied: true, ..self }
+        Self { shows: Shows::Certainly, ..self }
     }
 
-    fn restored(&mut self, renews: bool) {
+    fn restored(&mut self, shows: Shows) {
         let Some(backup) = self.backup.clone() else { return };
         let (tried, ids) = (std::mem::take(&mut self.tried), std::mem::take(&mut self.ids));
-        let copied = self.copied || renews;
-        *self = Self { tried, ids, copied, backup: Some(backup.clone()), ..*backup };
+        let shows = if shows == Shows::Nothing { self.shows } else { shows };
+        *self = Self { tried, ids, shows, backup: Some(backup.clone()), ..*backup };
     }
 
     fn handed(&mut self, first: u64, payloads: &[Bytes]) -> Result<(), String> {
