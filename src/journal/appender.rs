@@ -451,7 +451,9 @@ impl Appender {
     }
 
     fn rotate(&mut self) -> Result<()> {
-        self.sync_active()?;
+        let sealed = self.writer()?.seal();
+        self.latch_on_error(sealed)?;
+        self.unsynced = None;
         match self.begin_next_segment() {
             Err(error) if error.is_storage_full() && !self.latched && self.unlink_settled()? => {
                 self.begin_next_segment()?;

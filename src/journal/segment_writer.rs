@@ -89,6 +89,18 @@ impl SegmentWriter {
         Ok(())
     }
 
+    /// Makes all of it durable before the next segment is begun, also where nothing was added since the last sync: what a failed
+    /// write had left may have been cut off since, here or by another process. Recovery cuts the newest segment only, so a
+    /// crash must not bring that back.
+    pub fn seal(&mut self) -> Result<()> {
+        if self.mark.durable_end != self.mark.end {
+            return self.sync();
+        }
+        self.file.sync_data()?;
+        self.mark.count_sync();
+        Ok(())
+    }
+
     /// Makes the next segment's file; this one must be durable.
     pub fn make_next(&self, store: &Store, names: &NameChange) -> Result<File> {
         names.create(store, self.mark.next)
