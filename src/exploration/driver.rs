@@ -12,8 +12,8 @@ use super::receiver::{Answers, Receiver, Tee};
 use crate::error::{Error, Result};
 use crate::ingest::{IngestOptions, SyncPolicy, ingest};
 use crate::journal::{
-    Appender, Committed, CursorFile, CursorState, Durability, Journal, RejectedLine, Settings, TailMark,
-    repair_in,
+    Appender, Committed, Config, CursorFile, CursorState, Durability, Journal, RejectedLine, Settings,
+    TailMark, repair_in,
 };
 use crate::record::{Block, Seq, Timestamp, decode};
 use crate::replay::{ReplayOptions, Replayer};
@@ -99,6 +99,11 @@ impl Driver {
         Self { sim, history, settings, backup, journal, writers: [None, None], unsynced: Default::default() }
     }
 
+    /// The process that comes after this one, which was killed.
+    pub fn next_process(mut self) -> Self {
+        Self { backup: self.backup.take(), ..self.another_process() }
+    }
+
     /// Runs steps; after an error the process dies and the next step is another's. The errors.
     pub fn run(&mut self, steps: &[Step]) -> Vec<Error> {
         let mut errors = Vec::new();
@@ -127,7 +132,6 @@ impl Driver {
         if !was_there {
             self.history.note(Event::Created);
         }
-        self.history.note(Event::Opened(journal.id()));
         Ok(self.journal.insert(journal).clone())
     }
 
@@ -229,7 +233,11 @@ impl Driver {
         let journal = self.journal()?;
         match &mut self.writers[number] {
             Some(appender) => Ok(appender),
-            empty => Ok(empty.insert(Appender::open(&journal)?)),
+            empty => {
+                let appender = empty.insert(Appender::open(&journal)?);
+                self.history.note(Event::Opened(journal.id()));
+                Ok(appender)
+            }
         }
     }
 
@@ -285,7 +293,9 @@ impl Driver {
         let mut tee = Tee { sim: self.sim.clone(), history: self.history.clone(), line: Vec::new() };
         let policy = if sync { SyncPolicy::Always } else { SyncPolicy::Interval(Duration::from_secs(3600)) };
         let options = IngestOptions { sync: policy, ..IngestOptions::default() };
-        ingest(&journal, input, Some(&mut tee), &options, &Stop::never(), &mut |_| ()).map(drop)
+        ingest(&journal, input, Some(&mut tee), &options, &Stop::never(), &mut |_| ())?;
+        self.history.note(Event::Opened(journal.id()));
+        Ok(())
     }
 
     fn replay(&mut self, batch: u64, answers: Answers) -> Result<()> {
@@ -373,11 +383,13 @@ pub(super) fn store(sim: &Sim) -> Store {
     Store::new(Path::new("/simulated"), Arc::new(sim.clone()))
 }
 
-/// A crash may lose it: then nothing shows that files were written over, unless their times were set.
+/// Whether there is a mark that speaks of `journal.json` as it is. A crash may lose it: then nothing shows that files were
+/// written over, unless their times were set.
 fn has_a_mark(world: &World) -> bool {
-    let lock = store(&Sim::new(world.clone())).open("append.lock", Open::Read);
-    lock.and_then(|lock| TailMark::read(&lock))
-        .is_ok_and(|mark| mark.is_some_and(|mark| mark.config.is_some()))
+    let store = store(&Sim::new(world.clone()));
+    let mark = store.open("append.lock", Open::Read).and_then(|lock| TailMark::read(&lock));
+    let seen = mark.ok().flatten().and_then(|mark| mark.config);
+    seen.is_some_and(|seen| Config::identity(&store).is_ok_and(|config| config == Some(seen.file)))
 }
 
 /// The cursor as it is seen in a world.

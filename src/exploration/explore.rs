@@ -14,7 +14,7 @@ use super::scenes;
 use super::scripts::{self, Script};
 use crate::error::Error;
 use crate::journal::Settings;
-use crate::storage::sim::{Fate, Fault, Plan, Snapshot, World};
+use crate::storage::sim::{Fate, Fault, Plan, Restore, Snapshot, World};
 
 /// So many distinct crash states are explored instead of the usual number.
 const STATES_ENV: &str = "EDGESYNC_CRASH_STATES";
@@ -299,6 +299,16 @@ fn wherever_the_power_goes_every_promise_holds() {
          {beside} that were killed beside others"
     );
     assert!(states >= wanted.unwrap_or(STATES_MIN), "only {states} distinct crash states");
+}
+
+#[test]
+fn a_restored_journal_has_one_new_id_whoever_is_killed_while_it_gets_it() {
+    let tally = Tally::default();
+    let effort = Effort { stride: 1, marks: 1, crashes: 2, every_way: false, seed: 0 };
+    for how in [Restore::InPlace, Restore::Replaced] {
+        tally.explore_scene("renewal", &scenes::renewal(how), effort);
+    }
+    tally.panic_if_broken();
 }
 
 #[test]

@@ -28,6 +28,11 @@ enum Action {
     Step(Step),
     /// The power goes; what becomes of the pending operations is drawn from the seed.
     Crash(u64),
+    /// The process is killed at a call some way ahead, perhaps in the middle of a write; the next one goes on.
+    Kill {
+        ahead: u64,
+        half: bool,
+    },
     /// A call some way ahead fails.
     Fault {
         ahead: u64,
@@ -77,6 +82,7 @@ fn action() -> impl Strategy<Value = Action> {
     prop_oneof![
         8 => step().prop_map(Action::Step),
         2 => any::<u64>().prop_map(Action::Crash),
+        1 => (1..60_u64, any::<bool>()).prop_map(|(ahead, half)| Action::Kill { ahead, half }),
         1 => (1..40_u64, fault, any::<bool>()).prop_map(|(ahead, fault, for_good)| {
             Action::Fault { ahead, fault, for_good: for_good && fault != Fault::Interrupted }
         }),
@@ -98,7 +104,13 @@ fn run(settings: &Settings, actions: &[Action]) -> Result<(), String> {
     let mut driver = Driver::new(World::default(), Facts::default(), settings);
     for action in actions {
         match action {
-            Action::Step(step) => drop(driver.run(&[*step])),
+            Action::Step(step) => {
+                driver.run(&[*step]);
+                if driver.sim.is_dead() {
+                    driver = driver.next_process();
+                }
+            }
+            Action::Kill { ahead, half } => driver.sim.kill_at(driver.sim.own_calls() + ahead, *half),
             Action::Crash(seed) => {
                 driver.kill();
                 driver.sim.fail(None);
@@ -121,7 +133,7 @@ fn run(settings: &Settings, actions: &[Action]) -> Result<(), String> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 256, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig::default())]
 
     #[test]
     fn whatever_happens_in_whatever_order_every_promise_holds(

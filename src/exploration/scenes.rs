@@ -4,6 +4,7 @@ use super::driver::Step;
 use super::random::shuffled;
 use super::receiver::Answers;
 use crate::journal::{Overflow, Settings};
+use crate::storage::sim::Restore;
 
 /// A step, and the process that takes it.
 pub(super) type Deed = (usize, Step);
@@ -89,6 +90,8 @@ pub(super) fn all() -> Vec<Scene> {
         refused_delivery(),
         way_in(),
         full(),
+        renewal(Restore::InPlace),
+        renewal(Restore::Replaced),
     ]
 }
 
@@ -250,4 +253,13 @@ fn full() -> Scene {
     let doing = vec![Step::Compact, append(VICTIM, 8, 60).1];
     let settings = Settings { max_entries: Some(6), overflow: Some(Overflow::Reject), ..small() };
     Scene { name: "full", settings, before, doing, after: go_on() }
+}
+
+/// A backup has come back: whoever opens it first gives it a new id, and is killed.
+pub(super) fn renewal(how: Restore) -> Scene {
+    let mut before = vec![append(FIRST, 2, 60), (FIRST, Step::Backup), append(FIRST, 1, 60)];
+    before.push((FIRST, Step::Restore(how)));
+    let doing = vec![append(VICTIM, 1, 60).1];
+    let after = vec![append(FIRST, 1, 60), replay(SECOND, 2, Answers::Accept), append(SECOND, 1, 60)];
+    Scene { name: "renewal", settings: small(), before, doing, after }
 }

@@ -94,6 +94,17 @@ pub struct Config {
     pub limits: Limits,
     /// What the journal was before it got its present id: it was copied or restored then.
     pub former: Option<FormerJournal>,
+    /// What `append.lock` showed then: no crash that brings it back shows another copy.
+    pub(crate) lock_seen: Option<LockSeen>,
+}
+
+/// What of `append.lock` a renewal has gone by, as far as the file system keeps it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct LockSeen {
+    /// When anything about it changed last.
+    pub changed_ns: Option<i64>,
+    /// The file in which its mark was written.
+    pub mark_home: Option<FileId>,
 }
 
 /// Where `journal.json` was written.
@@ -201,6 +212,7 @@ impl Config {
                 alert_exec: None,
             },
             former: None,
+            lock_seen: None,
         };
         config.with(settings)
     }
@@ -352,6 +364,9 @@ struct OnDisk {
     /// See [`Config::former`].
     #[serde(default, skip_serializing_if = "Option::is_none")]
     former: Option<FormerJournal>,
+    /// See [`Config::lock_seen`].
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    lock_seen: Option<LockSeen>,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -388,6 +403,7 @@ impl From<&Config> for OnDisk {
             },
             home: None,
             former: config.former,
+            lock_seen: config.lock_seen,
         }
     }
 }
@@ -408,6 +424,7 @@ impl From<OnDisk> for Config {
                 alert_exec: limits.alert_exec,
             },
             former: on_disk.former,
+            lock_seen: on_disk.lock_seen,
         }
     }
 }

@@ -10,10 +10,13 @@
 //! All of this is evidence that an original cannot show, whatever crash it has gone through: nothing in the mark is put down
 //! before it is durable, and what a mark says of another `journal.json` than the present one does not count. That something
 //! is missing proves nothing.
+//!
+//! A renewal is done when the new `journal.json` is durable. What `append.lock` showed may still come back with a crash: it is
+//! overwritten later. So `journal.json` says what of it the renewal has gone by (`lock_seen`).
 
 use uuid::Uuid;
 
-use super::config::{Config, Home};
+use super::config::{Config, Home, LockSeen};
 use super::cursor::CursorFile;
 use super::layout;
 use super::tail::Tail;
@@ -43,49 +46,80 @@ struct Evidence {
     config: Identity,
     mark: Option<TailMark>,
     lock: Identity,
+    /// What a renewal has gone by already.
+    lock_seen: Option<LockSeen>,
 }
 
 impl Evidence {
-    fn collect(home: Option<Home>, config: Identity, lock: &File) -> Result<Self> {
-        Ok(Self { home, config, mark: TailMark::read_from_anywhere(lock)?, lock: lock.identity()? })
+    fn collect(
+        home: Option<Home>,
+        config: Identity,
+        lock_seen: Option<LockSeen>,
+        lock: &File,
+    ) -> Result<Self> {
+        Ok(Self {
+            home,
+            config,
+            mark: TailMark::read_from_anywhere(lock)?,
+            lock: lock.identity()?,
+            lock_seen,
+        })
     }
 
     fn is_of_a_copy(&self) -> bool {
         self.home.is_some_and(|home| !home.is_where(&self.config))
+            || self.config_was_written()
             || self.has_set_times()
-            || self.mark.as_ref().is_some_and(|mark| {
-                mark.config.is_some_and(|seen| seen.was_written_since(&self.config))
-                    || self.lock.file.is_some_and(|file| file.is_certainly_another_than(&mark.home))
-            })
+            || self.has_mark_from_elsewhere()
+    }
+
+    fn config_was_written(&self) -> bool {
+        let seen = self.mark.as_ref().and_then(|mark| mark.config);
+        seen.is_some_and(|seen| seen.was_written_since(&self.config))
     }
 
     /// A write changes both times at once; whoever puts a file back sets one of them.
     fn has_set_times(&self) -> bool {
-        matches!((self.lock.changed_ns, self.lock.modified_ns), (Some(changed), Some(modified)) if changed != modified)
+        let Identity { changed_ns, modified_ns, .. } = self.lock;
+        let is_known = self.lock_seen.is_some_and(|seen| seen.changed_ns == changed_ns);
+        changed_ns.is_some() && modified_ns.is_some() && changed_ns != modified_ns && !is_known
+    }
+
+    fn has_mark_from_elsewhere(&self) -> bool {
+        let home = self.mark.as_ref().map(|mark| mark.home);
+        let is_known = self.lock_seen.is_some_and(|seen| seen.mark_home == home);
+        let (Some(home), Some(file)) = (home, self.lock.file) else { return false };
+        file.is_certainly_another_than(&home) && !is_known
+    }
+
+    /// What a renewal that goes by this need not look at again.
+    fn lock_seen(&self) -> LockSeen {
+        let mark_home = self.mark.as_ref().map(|mark| mark.home);
+        LockSeen { changed_ns: self.lock.changed_ns, mark_home }
     }
 }
 
 /// Whether the journal seems to be a copy. Without the lock this is a guess: [`settle`] decides.
 pub(crate) fn is_suspect(store: &Store) -> Result<bool> {
-    let Some((_, home, config)) = Config::load_with_origin(store)? else { return Ok(false) };
+    let Some((config, home, file)) = Config::load_with_origin(store)? else { return Ok(false) };
     match store.open_if_there(layout::APPEND_LOCK, Open::Read)? {
-        Some(lock) => Ok(Evidence::collect(home, config, &lock)?.is_of_a_copy()),
-        None => Ok(home.is_some_and(|home| !home.is_where(&config))),
+        Some(lock) => Ok(Evidence::collect(home, file, config.lock_seen, &lock)?.is_of_a_copy()),
+        None => Ok(home.is_some_and(|home| !home.is_where(&file))),
     }
 }
 
 /// Loads `journal.json`, and renews the journal first if it is a copy. Under the append lock.
-///
-/// Cut off after the new `journal.json`, it may be done once more: that gives another id, and keeps the former one.
 pub(crate) fn settle(store: &Store, lock: &File) -> Result<(Config, Option<Renewal>)> {
     let (config, home, identity) =
         Config::load_with_origin(store)?.ok_or_else(|| Error::Missing { path: store.path().to_owned() })?;
-    if !Evidence::collect(home, identity, lock)?.is_of_a_copy() {
+    let evidence = Evidence::collect(home, identity, config.lock_seen, lock)?;
+    if !evidence.is_of_a_copy() {
         return Ok((config, None));
     }
     let next = Tail::find(store, TailMark::read(lock)?, Open::Read)?.next;
     let renewal = Renewal::of(&config);
     let renewed = config.renewed(introduced(store)?, before(next));
+    let renewed = Config { lock_seen: Some(evidence.lock_seen()), ..renewed };
     replace(&renewed, store, lock)?;
     Ok((renewed, Some(renewal)))
 }
@@ -102,13 +136,13 @@ pub(crate) fn replace(config: &Config, store: &Store, lock: &File) -> Result<()>
     config.store(store)?;
     match TailMark::read(lock)? {
         Some(mark) => {
-            let config = ConfigSeen::now(store, mark.config);
+            let config = Some(ConfigSeen::now(store, mark.config)?);
             TailMark { config, ..mark }.write(lock)?;
         }
         // None, or one that came with a copy.
         None => lock.set_len(0)?,
     }
-    // What shows a copy must not come back with a power cut, neither the mark nor the file's times.
+    // As long as the mark on disk speaks of an earlier `journal.json`, less shows what is put back in place.
     lock.sync_all()
 }
 
@@ -122,22 +156,25 @@ fn before(seq: Seq) -> Option<Seq> {
 }
 
 impl ConfigSeen {
-    /// `journal.json` as it is now; none if that cannot be said, or not durably. `last` is what was noted before.
-    pub fn now(store: &Store, last: Option<Self>) -> Option<Self> {
-        let file = store.open(layout::CONFIG, Open::Read).ok()?;
-        let Identity { file: id, changed_ns, .. } = file.identity().ok()?;
-        let seen = Self { file: id.filter(|id| id.born_ns != 0)?, changed_ns: changed_ns? };
+    /// `journal.json` as it is now; `last` is what was noted before. Whoever put it there may have been killed before it was
+    /// durable: unless it was noted, it is made so now, in name, bytes and times, for what is written next relies on it.
+    pub fn now(store: &Store, last: Option<Self>) -> Result<Self> {
+        let file = store.open(layout::CONFIG, Open::Read)?;
+        let id = file.id()?;
+        let changed_ns = file.identity()?.changed_ns.filter(|_| id.born_ns != 0);
+        let seen = Self { file: id, changed_ns };
         if last != Some(seen) {
-            // The change must not be older after a power cut than the mark says.
-            file.sync_all().ok()?;
+            file.sync_all()?;
+            store.sync_names()?;
         }
-        Some(seen)
+        Ok(seen)
     }
 
     /// Whether it still is the same file, but something has changed it. Without times of birth an inode may have been given
     /// to another file meanwhile.
     fn was_written_since(&self, now: &Identity) -> bool {
-        now.file == Some(self.file) && now.changed_ns.is_some_and(|changed| changed != self.changed_ns)
+        now.file == Some(self.file)
+            && matches!((self.changed_ns, now.changed_ns), (Some(seen), Some(now)) if seen != now)
     }
 }
 
@@ -159,11 +196,12 @@ mod tests {
         let lock_file = FileId { inode: file.inode + 1, ..file };
         let mark = TailMark {
             home: lock_file,
-            config: Some(ConfigSeen { file, changed_ns: 100 }),
+            config: Some(ConfigSeen { file, changed_ns: Some(100) }),
             ..TailMark::for_test(seq(1), lock_file)
         };
         let lock = identity(Some(lock_file), Some(200));
-        Evidence { home: Some(Home { file: Some(file), volume: Some(1) }), config, mark: Some(mark), lock }
+        let home = Some(Home { file: Some(file), volume: Some(1) });
+        Evidence { home, config, mark: Some(mark), lock, lock_seen: None }
     }
 
     #[test]
@@ -177,12 +215,12 @@ mod tests {
             assert!(!old.is_of_a_copy(), "a mark of an earlier version");
             // The mark is not synced: it may know an earlier file, or none.
             old.mark.as_mut().unwrap().config =
-                Some(ConfigSeen { file: FileId { born_ns: 60, ..BORN }, changed_ns: 90 });
+                Some(ConfigSeen { file: FileId { born_ns: 60, ..BORN }, changed_ns: Some(90) });
             assert!(!old.is_of_a_copy(), "a mark that speaks of an earlier journal.json");
         }
         let mut reused = original(UNBORN);
         reused.config.changed_ns = Some(101);
-        assert!(!ConfigSeen { file: BORN, changed_ns: 100 }.was_written_since(&reused.config));
+        assert!(!ConfigSeen { file: BORN, changed_ns: Some(100) }.was_written_since(&reused.config));
     }
 
     #[test]
@@ -216,10 +254,30 @@ mod tests {
     }
 
     #[test]
+    fn what_a_renewal_has_gone_by_shows_no_other_copy() {
+        let mut times_set = original(BORN);
+        times_set.lock.modified_ns = Some(1);
+        let mut from_elsewhere = original(BORN);
+        from_elsewhere.mark.as_mut().unwrap().home = FileId { inode: 9, born_ns: 90 };
+        for evidence in [times_set, from_elsewhere] {
+            assert!(evidence.is_of_a_copy());
+            let lock_seen = Some(evidence.lock_seen());
+            let mut renewed = Evidence { lock_seen, ..evidence };
+            assert!(!renewed.is_of_a_copy(), "a crash has brought it back");
+            renewed.lock = identity(Some(FileId { inode: 10, born_ns: 100 }), Some(300));
+            renewed.lock.modified_ns = Some(1);
+            assert!(renewed.is_of_a_copy(), "restored once more");
+        }
+    }
+
+    #[test]
     fn a_file_system_that_numbers_its_files_anew_at_each_mount_renews_nothing() {
         let unknown = Identity { file: None, volume: None, changed_ns: None, modified_ns: None };
         let mark = TailMark { home: UNBORN, config: None, ..TailMark::for_test(seq(1), UNBORN) };
         let home = Some(Home { file: None, volume: None });
-        assert!(!Evidence { home, config: unknown, mark: Some(mark), lock: unknown }.is_of_a_copy());
+        assert!(
+            !Evidence { home, config: unknown, mark: Some(mark), lock: unknown, lock_seen: None }
+                .is_of_a_copy()
+        );
     }
 }

@@ -34,7 +34,7 @@ impl SegmentWriter {
             bytes_written,
             cuts: last.as_ref().map_or(0, |mark| mark.cuts),
             age: last.as_ref().and_then(|mark| mark.age.clone()),
-            config: ConfigSeen::now(store, last.and_then(|mark| mark.config)),
+            config: Some(ConfigSeen::now(store, last.and_then(|mark| mark.config))?),
             sealed: None,
             changing: false,
         };

@@ -50,8 +50,7 @@ pub(crate) struct TailMark {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub age: Option<MarkAge>,
 
-    /// `journal.json` when the mark was written; none where the file system does not keep enough of it, and in marks of
-    /// earlier versions. See `origin`.
+    /// `journal.json` when the mark was written; none in marks of earlier versions. See `origin`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub config: Option<ConfigSeen>,
     /// The segments, so that the next writer need not look at each; none in a mark of an earlier version.
@@ -67,8 +66,8 @@ pub(crate) struct TailMark {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct ConfigSeen {
     pub file: FileId,
-    /// When anything about it changed last.
-    pub changed_ns: i64,
+    /// When anything about it changed last; none where the file system does not keep that, or when the file was made.
+    pub changed_ns: Option<i64>,
 }
 
 /// Leave to create and remove segments, under the append lock: the mark on disk is invalid.
@@ -188,7 +187,7 @@ mod tests {
             cuts: most,
             age: Some(MarkAge::longest()),
 
-            config: Some(ConfigSeen { file: id, changed_ns: i64::MAX }),
+            config: Some(ConfigSeen { file: id, changed_ns: Some(i64::MIN) }),
             sealed: Some(Sealed { oldest: seq, segments: most, bytes: most }),
             changing: true,
         };
