@@ -121,6 +121,16 @@ pub enum Error {
         /// The limit that was reached, for people.
         limit: String,
     },
+    /// An entry is too large for the journal's limit of bytes, however empty the journal is. Nothing was evicted for it.
+    #[error("an entry of {bytes} bytes does not fit into {}: {most} bytes at most", path.display())]
+    EntryTooLarge {
+        /// The journal directory.
+        path: PathBuf,
+        /// The size of the entry.
+        bytes: u64,
+        /// The largest size that is possible.
+        most: u64,
+    },
     /// An earlier write or sync failed; this writer no longer knows what is on the disk and refuses to go on.
     #[error("{}: an earlier write failed, so this process no longer writes to the journal", path.display())]
     Latched {
@@ -202,6 +212,9 @@ impl Error {
             Self::Full { .. } => {
                 Some("deliver (`edgesync replay`) or raise the limit (`edgesync init --max-bytes`)".into())
             }
+            Self::EntryTooLarge { .. } => {
+                Some("write smaller entries, or raise the limit (`edgesync init --max-bytes`)".into())
+            }
             Self::Latched { .. } => Some("see the first error; start again once the disk is sound".into()),
             Self::Closed => Some("open a buffer again; what it held on disk is still there".into()),
             Self::NotFinite { .. } => Some("write `None` instead, or leave the item out".into()),
@@ -232,6 +245,9 @@ impl Error {
             }
             Self::Damaged { path, reason } => Self::Damaged { path: path.clone(), reason: reason.clone() },
             Self::Full { path, limit } => Self::Full { path: path.clone(), limit: limit.clone() },
+            Self::EntryTooLarge { path, bytes, most } => {
+                Self::EntryTooLarge { path: path.clone(), bytes: *bytes, most: *most }
+            }
             Self::Latched { path } => Self::Latched { path: path.clone() },
             Self::Busy { path } => Self::Busy { path: path.clone() },
             Self::CommandRuns { path, left } => Self::CommandRuns { path: path.clone(), left: *left },

@@ -15,7 +15,7 @@ use super::stage::{Group, Outcome, Stage};
 use super::{BufferOptions, OnDiskFailure};
 use crate::error::{Error, Result};
 use crate::journal::{Appender, Committed, Durability, Journal};
-use crate::record::{Block, ENVELOPE_BYTES_MAX, PAYLOAD_BYTES_MAX, Seq};
+use crate::record::{Block, PAYLOAD_BYTES_MAX, Seq};
 
 /// A group in memory is committed when it has so many entries or bytes.
 const LAZY_ENTRIES: usize = 256;
@@ -54,8 +54,6 @@ impl Intake {
         let alert = Alert::new(options.dead_letter_threshold);
         let alert_at = alert.due_after(journal.lost()?);
         let lazy = options.persist_path.is_none();
-        // A record that is larger than half the journal would leave no room for any other.
-        let half = usize::try_from(journal.config().limits.max_bytes / 2).unwrap_or(usize::MAX);
         let capacity = options.max_capacity.or(journal.config().limits.max_entries);
         Ok(Self {
             journal: journal.clone(),
@@ -63,7 +61,7 @@ impl Intake {
             lazy,
             keeps: lazy || options.on_disk_failure == OnDiskFailure::KeepInMemory,
             max_entries: capacity.unwrap_or(CAPACITY),
-            payload_bytes_max: PAYLOAD_BYTES_MAX.min(half - ENVELOPE_BYTES_MAX),
+            payload_bytes_max: PAYLOAD_BYTES_MAX.min(journal.payload_bytes_max()),
             stage: Mutex::new(Stage::new(appender, alert_at)),
             done: Condvar::new(),
         })
@@ -72,8 +70,8 @@ impl Intake {
     /// Takes one entry. On disk it is durable when this returns.
     pub fn write(&self, payload: &[u8]) -> Result<Seq> {
         if payload.len() > self.payload_bytes_max {
-            let (length, most) = (payload.len(), self.payload_bytes_max);
-            return Err(Error::Invalid(format!("an entry of {length} bytes: at most {most} are taken")));
+            let (bytes, most) = (payload.len() as u64, self.payload_bytes_max as u64);
+            return Err(Error::EntryTooLarge { path: self.journal.path().to_owned(), bytes, most });
         }
         let mut stage = self.admitted()?;
         let index = stage.push(payload);
@@ -299,7 +297,7 @@ impl Intake {
                 stage.kept = block;
                 Outcome::Kept { first }
             }
-            Some(error) if taken > 0 || matches!(error, Error::Full { .. }) => {
+            Some(error) if taken > 0 || matches!(error, Error::Full { .. } | Error::EntryTooLarge { .. }) => {
                 Outcome::Taken { first, count: taken as u64, rest: Some(error) }
             }
             Some(error) => {

@@ -82,7 +82,7 @@ pub fn run(args: AppendArgs, global: &GlobalArgs, voice: Voice) -> anyhow::Resul
 fn say(notice: &Notice, voice: Voice) {
     match notice {
         // It needs a person to make room, or another place for the lines that are passed on.
-        Notice::NotTaken(_) => voice.act(notice),
+        Notice::NotTaken(_) | Notice::Renewed { alert_exec: Some(_), .. } => voice.act(notice),
         Notice::TeeFailed { source } if source.kind() != ErrorKind::BrokenPipe => voice.act(notice),
         _ => voice.problem(notice),
     }

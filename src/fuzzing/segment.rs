@@ -99,7 +99,7 @@ fn record_of(line: &[u8]) -> Option<Record<'_>> {
 struct Kept {
     /// Where the last entry ends, or else what the tail mark vouches for.
     entries: usize,
-    /// Where the lines behind it end that were records once, and how many there are.
+    /// Where what is behind it ends that is kept as damage, and how many lines of it were records once.
     end: usize,
     spoilt: u64,
     /// The seq behind all of them.
@@ -124,15 +124,21 @@ fn kept(bytes: &[u8], seen: &Seen, durable: Option<usize>) -> Kept {
         .iter()
         .rfind(|(_, place)| Some(place.end) == last)
         .map_or(Seq::FIRST, |(seq, _)| seq.next());
-    let (mut end, mut spoilt) = (last.unwrap_or(0), 0);
+    let (mut end, mut spoilt, mut line_end) = (last.unwrap_or(0), 0, last.unwrap_or(0));
     for line in bytes[end..stop].split_inclusive(|byte| *byte == b'\n') {
-        let was_a_record =
-            line.starts_with(b"{\"seq\":") && line.ends_with(b"\"}\n") && record_of(line).is_none();
-        if !was_a_record || next.plus(spoilt) == Seq::END {
-            break;
+        let is_next = line_end == end;
+        line_end += line.len();
+        if record_of(line).is_some() {
+            // A number that was given before.
+            end = line_end;
+        } else if is_next
+            && line.starts_with(b"{\"seq\":")
+            && line.ends_with(b"\"}\n")
+            && next.plus(spoilt) < Seq::END
+        {
+            end = line_end;
+            spoilt += 1;
         }
-        end += line.len();
-        spoilt += 1;
     }
     Kept { entries: last.unwrap_or(0), end: end.max(durable), spoilt, next: next.plus(spoilt) }
 }
@@ -146,7 +152,7 @@ fn verify(journal: &Journal, seen: &Seen, kept: &Kept, length: usize) {
     assert_eq!(verification.entries, entries.len() as u64);
     let damage = seen.damage.iter().filter(|damage| (damage.offset as usize) < kept.entries);
     let mut expected: Vec<_> = damage.cloned().map(Finding::Damaged).collect();
-    if kept.spoilt > 0 {
+    if kept.end > kept.entries {
         expected.push(Finding::Damaged(Damage {
             first: entries.last().map_or(Seq::FIRST, |(seq, _)| seq.next()),
             entries: kept.spoilt,

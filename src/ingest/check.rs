@@ -110,7 +110,8 @@ impl Checker {
     }
 }
 
-fn kept(bytes: &[u8]) -> Vec<u8> {
+/// What is kept of a line.
+pub(super) fn kept(bytes: &[u8]) -> Vec<u8> {
     bytes[..bytes.len().min(KEPT_BYTES_MAX)].to_vec()
 }
 

@@ -3,6 +3,8 @@
 use std::fmt;
 use std::io;
 
+use uuid::Uuid;
+
 use crate::journal::Evicted;
 
 /// Something that happened on the way and did not end the run. Its text is for people: one line, no end.
@@ -45,6 +47,15 @@ pub enum Notice {
         /// What the system said.
         source: io::Error,
     },
+    /// A backup has come back while lines were taken in. Entries from here on are the renewed journal's.
+    Renewed {
+        /// The journal's new id.
+        id: Uuid,
+        /// The id that it had.
+        former_id: Uuid,
+        /// The alert command that came back with it and was dropped, since it may be another's.
+        alert_exec: Option<String>,
+    },
     /// Writing failed, and the run ends with that error.
     Failed {
         /// The first line that is not known to be safe.
@@ -74,6 +85,19 @@ impl fmt::Display for Notice {
             }
             Self::TeeFailed { source } => {
                 write!(out, "cannot pass lines on for --tee: {source}; journaling goes on")
+            }
+            Self::Renewed { id, former_id, alert_exec } => {
+                write!(
+                    out,
+                    "the journal was restored while lines were read: it is now journal {id} (it was {former_id}), so that \
+                     no receiver takes its new entries for old ones"
+                )?;
+                match alert_exec {
+                    Some(command) => {
+                        write!(out, "; the alert command that came with it was dropped: {command}")
+                    }
+                    None => Ok(()),
+                }
             }
             Self::Failed { line } => write!(out, "line {line} and those after it were not taken"),
         }

@@ -6,8 +6,10 @@ use std::sync::mpsc::{Receiver, Sender, channel};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+use uuid::Uuid;
+
 use super::*;
-use crate::journal::{Committed, Durability, Evicted, Overflow, RejectedLine};
+use crate::journal::{Committed, Durability, Evicted, Overflow, RejectedLine, Renewal};
 use crate::record::{Block, Seq, decode};
 use crate::stop::Stopper;
 
@@ -71,6 +73,10 @@ impl Committer for Fake {
 
     fn overflow(&self) -> Overflow {
         self.overflow
+    }
+
+    fn take_renewed(&mut self) -> Option<(Uuid, Renewal)> {
+        None
     }
 
     fn take_evicted(&mut self) -> Evicted {

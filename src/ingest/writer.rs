@@ -3,13 +3,16 @@
 use std::io::Write;
 use std::time::{Duration, Instant};
 
+use uuid::Uuid;
+
+use super::check::kept;
 use super::dropped::Dropped;
 use super::handoff::{Handoff, Parcel, Task};
 use super::notice::{NotTaken, Notice};
 use super::tee::Tee;
 use super::{IngestReport, SyncPolicy};
-use crate::error::Result;
-use crate::journal::{Appender, Committed, Durability, Evicted, Overflow, RejectedLine};
+use crate::error::{Error, Result};
+use crate::journal::{Appender, Committed, Durability, Evicted, Overflow, RejectedLine, Renewal};
 use crate::record::{Block, Seq};
 use crate::stop::Stop;
 
@@ -25,6 +28,8 @@ pub(super) trait Committer: Send {
     fn reject(&mut self, lines: &[RejectedLine]) -> Result<()>;
     /// What was dropped since this was asked last.
     fn take_evicted(&mut self) -> Evicted;
+    /// The journal's new id and what it was before, if a backup has come back since this was asked last.
+    fn take_renewed(&mut self) -> Option<(Uuid, Renewal)>;
 }
 
 impl Committer for Appender {
@@ -50,6 +55,10 @@ impl Committer for Appender {
 
     fn take_evicted(&mut self) -> Evicted {
         Appender::take_evicted(self)
+    }
+
+    fn take_renewed(&mut self) -> Option<(Uuid, Renewal)> {
+        Appender::take_renewed(self)
     }
 }
 
@@ -132,12 +141,12 @@ impl<'a, C: Committer> Writer<'a, C> {
 
     fn write(&mut self, parcel: &mut Parcel) -> Result<()> {
         if !parcel.rejected.is_empty() {
-            self.reject(parcel)?;
+            let first_line = parcel.first_line();
+            self.reject(&mut parcel.rejected, first_line)?;
         }
         while !parcel.block.is_empty() {
-            let taken = if self.gave_up { 0 } else { self.commit(&mut parcel.block)? };
-            parcel.block.drop_front(taken);
-            if !parcel.block.is_empty() && !self.waits_for_room(parcel.block.line(0))? {
+            let is_full = self.gave_up || self.commit(&mut parcel.block)?;
+            if is_full && !self.waits_for_room(parcel.block.line(0))? {
                 for index in 0..parcel.block.count() {
                     self.not_taken.add(parcel.block.line(index));
                 }
@@ -147,31 +156,49 @@ impl<'a, C: Committer> Writer<'a, C> {
         Ok(())
     }
 
-    fn reject(&mut self, parcel: &mut Parcel) -> Result<()> {
-        let kept = self.committer.reject(&parcel.rejected);
-        self.or_tell(kept, parcel.first_line())?;
-        self.report.rejected += parcel.rejected.len() as u64;
-        for RejectedLine { line, reason, .. } in parcel.rejected.drain(..) {
+    /// Keeps these lines aside. `first_line` is the first that is not safe if that fails.
+    fn reject(&mut self, rejected: &mut Vec<RejectedLine>, first_line: u64) -> Result<()> {
+        let kept = self.committer.reject(rejected);
+        self.or_tell(kept, first_line)?;
+        self.report.rejected += rejected.len() as u64;
+        for RejectedLine { line, reason, .. } in rejected.drain(..) {
             (self.notice)(Notice::Rejected { line, reason });
         }
         Ok(())
     }
 
-    /// Commits as many entries as there is room for, and acknowledges them: also those before one that failed.
-    fn commit(&mut self, block: &mut Block) -> Result<usize> {
-        let first_line = block.line(0);
+    /// Commits as many entries as there is room for, acknowledges them, also those before one that failed, and takes them off
+    /// the block. Says whether the journal is full.
+    fn commit(&mut self, block: &mut Block) -> Result<bool> {
         let durability = if self.sync == SyncPolicy::Always { Durability::Sync } else { Durability::NoSync };
         let committed = self.committer.commit(block, durability);
+        if let Some((id, renewal)) = self.committer.take_renewed() {
+            let Renewal { former_id, alert_exec } = renewal;
+            (self.notice)(Notice::Renewed { id, former_id, alert_exec });
+        }
         if let Some(notice) = self.dropped.add(self.committer.take_evicted(), Instant::now()) {
             (self.notice)(notice);
         }
-        let Committed { taken, failure } = self.or_tell(committed, first_line)?;
+        let Committed { taken, failure } =
+            committed.unwrap_or_else(|error| Committed { taken: 0, failure: Some(error) });
         if taken > 0 {
             self.accept(block, taken)?;
         }
         match failure {
+            // The limits were narrowed since the line was checked.
+            Some(error @ Error::EntryTooLarge { .. }) => {
+                let (line, payload) = (block.line(taken), block.payload(taken));
+                let (length, reason) = (payload.len() as u64, error.to_string());
+                let rejected = RejectedLine { line, length, reason, bytes: kept(payload) };
+                self.reject(&mut vec![rejected], line)?;
+                block.drop_front(taken + 1);
+                Ok(false)
+            }
             Some(error) => self.or_tell(Err(error), block.line(taken)),
-            None => Ok(taken),
+            None => {
+                block.drop_front(taken);
+                Ok(!block.is_empty())
+            }
         }
     }
 

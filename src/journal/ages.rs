@@ -38,10 +38,15 @@ pub(crate) struct Reading {
     uptime: Uptime,
 }
 
-/// The reading of the last commit, in the tail mark.
+/// The reading of the last commit that was timed, in the tail mark. The mark goes on to later commits, which may be timed by no one:
+/// so all that belongs to the reading stands beside it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct MarkAge {
     series: String,
+    /// The boot that the reading is of.
+    boot: Option<String>,
+    /// Every entry before this one was durable then.
+    end: Seq,
     reading: Reading,
 }
 
@@ -88,7 +93,7 @@ impl Ages {
         let mut bytes = [0; SLOT_BYTES];
         let whole = lock.read_at(&mut bytes, SLOT_OFFSET)? == SLOT_BYTES;
         let on_disk = whole.then(|| slot::decode::<OnDisk>(&bytes)).flatten();
-        let mark = mark.and_then(|mark| Some((mark.boot.clone(), mark.durable_next, mark.age.as_ref()?)));
+        let mark = mark.and_then(|mark| mark.age.as_ref());
         let mut ages = match on_disk.filter(|there| there.journal == journal) {
             Some(there) => Self::resume(there, mark, durable_next),
             None => Self::begin(journal, durable_next),
@@ -108,18 +113,18 @@ impl Ages {
         }
     }
 
-    fn resume(there: OnDisk, mark: Option<(Option<String>, Seq, &MarkAge)>, durable_next: Seq) -> Self {
+    fn resume(there: OnDisk, mark: Option<&MarkAge>, durable_next: Seq) -> Self {
         let OnDisk { journal, mut boot, series, mut reading, facts } = there;
         let mut facts: Vec<_> = facts.into_iter().map(|(end, value_ms)| Fact { end, value_ms }).collect();
         // A fact about entries that are not there is of another past, which a backup has undone.
         facts.retain(|fact| fact.end <= durable_next);
         let mut latest = None;
-        if let Some((mark_boot, end, age)) = mark
+        if let Some(age) = mark
             && age.series == series
             && age.reading.value_ms >= reading.value_ms
         {
-            (boot, reading) = (mark_boot, age.reading);
-            latest = Some(Fact { end: end.min(durable_next), value_ms: reading.value_ms + 1 });
+            (boot, reading) = (age.boot.clone(), age.reading);
+            latest = Some(Fact { end: age.end.min(durable_next), value_ms: reading.value_ms + 1 });
         }
         // Where the mark is lost: what the clock shows when it goes on, which is later than the last commit.
         let latest = latest.unwrap_or(Fact { end: durable_next, value_ms: u64::MAX });
@@ -177,7 +182,12 @@ impl Ages {
     pub fn committed(&mut self, durable_next: Seq) -> MarkAge {
         // One more than the clock shows: it was rounded down.
         self.latest = Fact { end: durable_next, value_ms: self.reading.value_ms + 1 };
-        MarkAge { series: self.series.clone(), reading: self.reading }
+        MarkAge {
+            series: self.series.clone(),
+            boot: self.boot.clone(),
+            end: durable_next,
+            reading: self.reading,
+        }
     }
 
     /// The entries before this seq are older than `max_age`; none if none are known to be.
@@ -218,7 +228,8 @@ impl MarkAge {
     /// No other is written with more digits.
     pub fn longest() -> Self {
         let uptime = Uptime { namespace: u64::MAX, ms: u64::MAX };
-        Self { series: "8".repeat(8), reading: Reading { value_ms: u64::MAX, uptime } }
+        let (series, boot) = ("8".repeat(8), Some("8".repeat(36)));
+        Self { series, boot, end: Seq::END, reading: Reading { value_ms: u64::MAX, uptime } }
     }
 }
 
@@ -296,6 +307,40 @@ mod tests {
     }
 
     #[test]
+    fn entries_from_a_time_without_a_limit_of_age_count_from_when_there_is_one_again() {
+        let sim = Sim::new(World::default());
+        assert_eq!(append(&sim, 10), 1);
+        assert_eq!(append(&sim, 0), 1);
+        sim.wait(20 * HOUR_MS);
+        assert_eq!(append(&sim, 0), 1);
+        assert!(append(&sim, 10) <= 3, "the last two are of this hour");
+        sim.wait(11 * HOUR_MS);
+        append(&sim, 10);
+        let stats = journal(&sim, 10).stats().unwrap();
+        assert_eq!((stats.evicted, stats.pending), (4, 1), "they expire, too");
+    }
+
+    #[test]
+    fn a_commit_that_was_not_timed_is_not_as_old_as_the_one_before_it() {
+        let sim = Sim::new(World::default());
+        for ahead in 1.. {
+            sim.set_world(World::default());
+            assert_eq!(append(&sim, 10), 1);
+            sim.wait(20 * HOUR_MS);
+            let killed = sim.another_process();
+            let mut appender = Appender::open(&journal(&killed, 10)).unwrap();
+            killed.kill_at(killed.own_calls() + ahead, false);
+            let _ = appender.commit(&mut block(["1".to_owned()]), Durability::Sync);
+            if !killed.is_dead() {
+                break;
+            }
+            // Another process writes the mark anew.
+            Appender::open(&journal(&sim, 10)).unwrap().sync().unwrap();
+            assert!(append(&sim, 10) <= 2, "killed before call {ahead}: a new entry has expired");
+        }
+    }
+
+    #[test]
     fn what_is_known_of_ages_may_be_lost_and_entries_only_look_younger() {
         for lost in [(0, 8192), (0, 1024), (4096, 8192)] {
             let sim = Sim::new(World::default());
@@ -348,8 +393,9 @@ mod tests {
             reading: reading(7, 1, 100),
             facts: vec![],
         };
-        let stray = MarkAge { series: "z".into(), reading: reading(HOUR_MS, 1, 0) };
-        let ages = Ages::resume(there, Some((Some("b".into()), seq(1), &stray)), seq(1));
+        let reading = reading(HOUR_MS, 1, 0);
+        let stray = MarkAge { series: "z".into(), boot: Some("b".into()), end: seq(1), reading };
+        let ages = Ages::resume(there, Some(&stray), seq(1));
         assert_eq!(ages.reading.value_ms, 7);
         for (boot, namespace, ms, value_ms) in
             [("b", 1, 150, 57), ("b", 1, 50, 7), ("c", 1, HOUR_MS, 7), ("b", 2, HOUR_MS, 7)]

@@ -6,13 +6,15 @@
 use super::ages::Ages;
 use super::config::{Config, Overflow};
 use super::layout;
-use super::origin;
+use super::origin::{self, Renewal};
 use super::room::{Room, Space};
 use super::side_file::SideFile;
 use super::tail::Tail;
 use super::tail_mark::{NameChange, TailMark};
 use super::widen::Limit;
 use super::{Evicted, Journal, RejectedLine, SegmentWriter, segments};
+use uuid::Uuid;
+
 use crate::error::{Error, Result};
 use crate::record::{Block, Seq};
 use crate::storage::{File, FileId, Open};
@@ -52,6 +54,8 @@ pub(crate) struct Appender {
     /// them.
     unsynced: Option<(u64, Seq)>,
     latched: bool,
+    /// The journal was renewed under this appender: its new id, and what it was.
+    renewed: Option<(Uuid, Renewal)>,
 }
 
 impl Appender {
@@ -68,6 +72,7 @@ impl Appender {
             ages: None,
             unsynced: None,
             latched: false,
+            renewed: None,
         };
         let lock = appender.lock.clone();
         let _guard = lock.lock()?;
@@ -88,6 +93,11 @@ impl Appender {
     /// What this appender has dropped since it was asked last.
     pub fn take_evicted(&mut self) -> Evicted {
         self.space.take_evicted()
+    }
+
+    /// The journal's new id and what it was before, if a backup has come back under this appender since it was asked last.
+    pub fn take_renewed(&mut self) -> Option<(Uuid, Renewal)> {
+        self.renewed.take()
     }
 
     pub fn overflow(&self) -> Overflow {
@@ -180,8 +190,17 @@ impl Appender {
         if self.latched {
             return Err(Error::Latched { path: self.journal.path().to_owned() });
         }
-        let lock = self.lock.clone();
-        let _guard = lock.lock()?;
+        loop {
+            let lock = self.lock.clone();
+            let _guard = lock.lock()?;
+            if lock.is_linked()? {
+                return self.as_it_is_now(work);
+            }
+            self.reopen()?;
+        }
+    }
+
+    fn as_it_is_now<T>(&mut self, work: impl FnOnce(&mut Self) -> Result<T>) -> Result<T> {
         if !self.is_current()? {
             self.reload()?;
         }
@@ -194,12 +213,21 @@ impl Appender {
         result
     }
 
+    /// A backup has come back while this appender was open, and its files have taken the place of those that are open here: what
+    /// was written to these would be lost.
+    fn reopen(&mut self) -> Result<()> {
+        self.lock = self.journal.store().open_to_overwrite(layout::APPEND_LOCK)?;
+        self.space = Space::new(&self.journal)?;
+        self.writer = None;
+        Ok(())
+    }
+
     /// Whether everything is as this appender left it.
     fn is_current(&self) -> Result<bool> {
         let Some(writer) = &self.writer else { return Ok(false) };
         Ok(!writer.mark.changing
             && TailMark::read(&self.lock)?.as_ref() == Some(&writer.mark)
-            && writer.file.len()? == writer.mark.end
+            && self.journal.store().size(&layout::segment_name(writer.mark.segment))? == writer.mark.end
             && self.config_id == Config::identity(self.journal.store())?)
     }
 
@@ -212,6 +240,7 @@ impl Appender {
         self.config_id = Config::identity(store)?;
         if let Some(renewal) = renewed {
             tracing::warn!(former = %renewal.former_id, id = %self.config.id, "restored while it was written to");
+            self.renewed = Some((self.config.id, renewal));
         }
         let mark = TailMark::read(&self.lock)?;
         if self.unsynced.is_some_and(|(cuts, _)| mark.as_ref().is_none_or(|mark| mark.cuts != cuts)) {
@@ -377,6 +406,10 @@ impl Appender {
         }
         let active_bytes = self.writer()?.mark.end;
         self.space.measure(active_bytes)?;
+        let most = self.space.free_without_entries(&self.config.limits);
+        if bytes > most {
+            return Err(Error::EntryTooLarge { path: self.journal.path().to_owned(), bytes, most });
+        }
         self.unlink_settled()?;
         if self.space.free(&self.config.limits) < bytes && self.all_settled()? {
             self.rotate()?;

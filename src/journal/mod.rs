@@ -75,7 +75,7 @@ pub use self::dead_letter::{DeadLetter, DeadLetters};
 pub use self::evicted::Evicted;
 #[cfg(any(test, fuzzing))]
 pub(crate) use self::layout::{CONFIG, CURSOR, segment_name};
-use self::origin::Renewal;
+pub(crate) use self::origin::Renewal;
 pub use self::reader::{Damage, Item, Reader};
 pub(crate) use self::rejected::RejectedLine;
 #[cfg(test)]
@@ -95,7 +95,7 @@ use crate::storage::disk::Disk;
 use crate::storage::{File, Open, Store};
 
 /// How often, and how far apart, the right to deliver is asked for before somebody else is said to deliver.
-const DELIVERY_TRIES: u32 = 5;
+const DELIVERY_TRIES: u32 = 50;
 /// What a dead letter has besides its payload, with a short reason: never less than a record has.
 const DEAD_LETTER_ENVELOPE_BYTES: u64 = 512;
 const DELIVERY_PAUSE: Duration = Duration::from_millis(20);
@@ -182,8 +182,7 @@ impl Journal {
             }
             opened => opened?,
         };
-        let (settings, ignored) = widen::widening_of(made.config(), settings);
-        Ok((made.with_settings(&settings)?, ignored))
+        made.adapted(|config| widen::widening_of(config, settings))
     }
 
     /// Creates a journal in any store: the same code on other storage.
@@ -237,22 +236,30 @@ impl Journal {
 
     /// Changes the limits, for all writers, where they differ.
     fn with_settings(self, settings: &Settings) -> Result<Self> {
-        if !settings.new_id && self.config().clone().with(settings)? == *self.config() {
-            return Ok(self);
+        Ok(self.adapted(|_| (settings.clone(), ()))?.0)
+    }
+
+    /// The same, with settings that depend on the limits as they are, and what else there is to say of them.
+    fn adapted<T>(self, choose: impl Fn(&Config) -> (Settings, T)) -> Result<(Self, T)> {
+        let (settings, remarks) = choose(self.config());
+        if !settings.new_id && self.config().clone().with(&settings)? == *self.config() {
+            return Ok((self, remarks));
         }
         let store = self.store().clone();
         let lock = store.open(layout::APPEND_LOCK, Open::Create)?;
         let _guard = lock.lock()?;
         let (mut current, mut renewal) = origin::settle(&store, &lock)?;
+        // Another process may have changed them since they were read.
+        let (settings, remarks) = choose(&current);
         if settings.new_id {
             renewal = renewal.or_else(|| Some(Renewal::of(&current)));
             current = origin::renewed_on_demand(&store, current)?;
         }
-        let changed = current.with(settings)?;
+        let changed = current.with(&settings)?;
         origin::replace(&changed, &store, &lock)?;
         let renewal = renewal.or_else(|| self.0.renewal.clone());
         let alerts = Arc::clone(&self.0.alerts);
-        Ok(Self(Arc::new(Inner { store, config: changed, renewal, alerts })))
+        Ok((Self(Arc::new(Inner { store, config: changed, renewal, alerts })), remarks))
     }
 
     /// The journal's directory.
@@ -442,6 +449,7 @@ impl Journal {
         match work() {
             Err(error) if error.is_storage_full() => {
                 Appender::open(self)?.reclaim()?;
+                self.store().release_space()?;
                 work()
             }
             result => result,

@@ -67,7 +67,7 @@ impl Evidence {
     }
 
     fn is_of_a_copy(&self) -> bool {
-        self.home.is_some_and(|home| !home.is_where(&self.config))
+        self.home.is_none_or(|home| !home.is_where(&self.config))
             || self.config_was_written()
             || self.has_set_times()
             || self.has_mark_from_elsewhere()
@@ -104,7 +104,7 @@ pub(crate) fn is_suspect(store: &Store) -> Result<bool> {
     let Some((config, home, file)) = Config::load_with_origin(store)? else { return Ok(false) };
     match store.open_if_there(layout::APPEND_LOCK, Open::Read)? {
         Some(lock) => Ok(Evidence::collect(home, file, config.lock_seen, &lock)?.is_of_a_copy()),
-        None => Ok(home.is_some_and(|home| !home.is_where(&file))),
+        None => Ok(home.is_none_or(|home| !home.is_where(&file))),
     }
 }
 
@@ -146,9 +146,12 @@ pub(crate) fn replace(config: &Config, store: &Store, lock: &File) -> Result<()>
     lock.sync_all()
 }
 
-/// The id under which a batch was accepted last, where that is known.
+/// The id under which a batch was accepted last, where that is known: a repair comes after this.
 fn introduced(store: &Store) -> Result<Option<Uuid>> {
-    Ok(CursorFile::open(store, Open::Read)?.load()?.introduced)
+    match CursorFile::open(store, Open::Read).and_then(|cursor| cursor.load()) {
+        Err(Error::Damaged { .. }) => Ok(None),
+        state => Ok(state?.introduced),
+    }
 }
 
 fn before(seq: Seq) -> Option<Seq> {
@@ -208,7 +211,6 @@ mod tests {
     fn an_original_is_one_whatever_is_missing() {
         for file in [BORN, UNBORN] {
             assert!(!original(file).is_of_a_copy());
-            assert!(!Evidence { home: None, ..original(file) }.is_of_a_copy());
             assert!(!Evidence { mark: None, ..original(file) }.is_of_a_copy());
             let mut old = original(file);
             old.mark.as_mut().unwrap().config = None;
@@ -241,6 +243,7 @@ mod tests {
         let mut from_elsewhere = original(BORN);
         from_elsewhere.home = Some(Home { file: None, volume: None });
         for (what, evidence) in [
+            ("a journal.json that edgesync has not written", Evidence { home: None, ..original(BORN) }),
             ("another file", moved),
             ("another volume", snapshot),
             ("written in place", in_place),

@@ -11,7 +11,7 @@ use super::lines::Lines;
 use super::{damaged, layout, seek, segments};
 use crate::error::{Error, Result};
 use crate::record::{Record, Seq, Timestamp, decode, record_within};
-use crate::storage::{Open, Store};
+use crate::storage::{File, Open, Store};
 
 /// A read of the file: what is read is decoded while the processor still has it at hand.
 const READ_BYTES: usize = 64 << 10;
@@ -127,6 +127,15 @@ impl Reader {
     /// The seq that the next entry has, if nothing is damaged.
     pub(crate) fn expected(&self) -> Seq {
         self.expected
+    }
+
+    /// What lies behind the last entry in its file, once everything has been read: no entry is due there. `tail_end` is where
+    /// the records of the newest segment end.
+    pub(crate) fn leftover(&self, newest: &File, tail_end: u64) -> Result<Option<Damage>> {
+        let (file, offset) = (self.lines.file(), self.lines.position());
+        let end = if file.path() == newest.path() { tail_end } else { file.len()? };
+        let (first, file) = (self.expected, file.path().to_owned());
+        Ok((offset < end).then(|| Damage { first, entries: 0, file, offset, length: end - offset }))
     }
 
     /// Takes back the entry that was handed out last.

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use super::config::{Config, Settings};
 use super::cursor::{CursorFile, CursorState};
-use super::reader::{Item, Reader};
+use super::reader::{Damage, Item, Reader};
 use super::tail::Tail;
 use super::tail_mark::{NameChange, TailMark};
 use super::{Appender, Journal, damaged, layout, segments};
@@ -93,17 +93,21 @@ fn repair_numbering(store: &Store, lock: &File, told: &mut dyn FnMut(&str)) -> R
 fn set_aside_what_is_damaged(journal: &Journal, told: &mut dyn FnMut(&str)) -> Result<()> {
     let store = journal.store();
     let known = damaged::places(store)?;
-    let until = Tail::find(store, None, Open::Read)?.next;
-    let mut reader = Reader::open_tolerant(store, Seq::FIRST, Some(until))?;
-    while let Some(item) = reader.read()? {
-        if let Item::Damaged(damage) = item
-            && !known.contains(&damaged::place(&damage))
-        {
-            damaged::set_aside(journal, &damage)?;
+    let tail = Tail::find(store, None, Open::Read)?;
+    let mut reader = Reader::open_tolerant(store, Seq::FIRST, Some(tail.next))?;
+    let mut set_aside = |damage: &Damage| {
+        if !known.contains(&damaged::place(damage)) {
+            damaged::set_aside(journal, damage)?;
             told(&format!("{damage}; set aside in {}", layout::DAMAGED));
         }
+        Ok(())
+    };
+    while let Some(item) = reader.read()? {
+        if let Item::Damaged(damage) = item {
+            set_aside(&damage)?;
+        }
     }
-    Ok(())
+    reader.leftover(&tail.file, tail.end)?.iter().try_for_each(set_aside)
 }
 
 /// Renames a file to a name that says so, and that nothing has yet. Returns what a person is told.

@@ -108,6 +108,11 @@ impl Space {
         self.others.free(limits.max_bytes, self.segments.sealed_bytes() + self.active_bytes)
     }
 
+    /// The same if there were none.
+    pub fn free_without_entries(&self, limits: &Limits) -> u64 {
+        self.others.free(limits.max_bytes, 0)
+    }
+
     /// Whether the file system has little left.
     pub fn is_disk_short(&self) -> bool {
         self.store.volume().is_some_and(|volume| volume.available_bytes < volume.total_bytes / SHORT)

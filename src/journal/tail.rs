@@ -198,8 +198,8 @@ fn scan(file: &File, start: (u64, Seq), covered: Option<u64>) -> Result<Scan> {
                 next = record.seq.next();
                 spoilt = Spoilt::behind(offset + line.len() as u64);
             }
-            // Out of place.
-            Ok(_) => {}
+            // A number that was given before: damage, which the reader reports.
+            Ok(_) => spoilt.end = offset + line.len() as u64,
             Err(_) if !vouched && memchr::memchr(0, line).is_some() => break,
             Err(_) => match record_within(line) {
                 Some(start) => lines.go_to(offset + start as u64),

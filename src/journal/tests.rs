@@ -65,7 +65,7 @@ fn a_torn_tail_is_cut_and_no_seq_is_skipped() {
     append(&journal, 1, 3);
     let path = segment_path(&fixture, 1);
     let whole = fs::read(&path).unwrap();
-    for torn in [&b"{\"seq\":4,\"at\":"[..], b"garbage\n", b"\0\0\0\0\0\0", b"\n\n", &whole[..100]] {
+    for torn in [&b"{\"seq\":4,\"at\":"[..], b"garbage\n", b"\0\0\0\0\0\0", b"\n\n", &whole[..60]] {
         fs::write(&path, [&whole[..], torn].concat()).unwrap();
         assert_eq!(read(&journal, 1), numbers(1..=3));
         assert_eq!(journal.stats().unwrap().next_seq, 4);
@@ -319,6 +319,65 @@ fn a_writer_under_whom_a_backup_is_restored_renews_the_journal_before_it_writes(
     assert_eq!(read(&renewed, 1), ["1", "2", "3", "5"]);
 }
 
+/// As `rsync` does it: what differs is replaced, `journal.json` and `cursor` do not.
+#[test]
+fn a_writer_whose_files_a_restore_has_replaced_writes_to_the_new_ones() {
+    let (fixture, journal) = Fixture::new(&Settings::default());
+    append(&journal, 1, 3);
+    let backup = copy(&fixture);
+    let mut appender = Appender::open(&journal).unwrap();
+    appender.commit(&mut block(["4".into()]), Durability::Sync).unwrap();
+    for name in [layout::APPEND_LOCK, &layout::segment_name(seq(1))] {
+        fs::copy(backup.join(name), fixture.path.join("new")).unwrap();
+        fs::rename(fixture.path.join("new"), fixture.path.join(name)).unwrap();
+    }
+    appender.commit(&mut block(["5".into()]), Durability::Sync).unwrap();
+    let renewed = Journal::open(&fixture.path).unwrap();
+    assert_eq!(read(&renewed, 1), ["1", "2", "3", "5"]);
+    assert_ne!(renewed.id(), journal.id());
+}
+
+#[test]
+fn an_entry_that_does_not_fit_into_an_empty_journal_evicts_nothing() {
+    let (fixture, journal) = Fixture::new(&Settings::default());
+    let mut appender = Appender::open(&journal).unwrap();
+    appender.commit(&mut block(numbers(1..=100)), Durability::Sync).unwrap();
+    Journal::open_or_create(&fixture.path, &Settings { max_bytes: Some(64 << 10), ..Settings::default() })
+        .unwrap();
+    let large = format!("\"{}\"", "x".repeat(40_000));
+    let committed =
+        appender.commit(&mut block(["1".into(), large.clone(), "2".into()]), Durability::Sync).unwrap();
+    assert_eq!(committed.taken, 1);
+    assert!(matches!(committed.failure, Some(Error::EntryTooLarge { bytes: 40_000.., .. })));
+    let refused = appender.commit(&mut block([large]), Durability::Sync);
+    assert!(matches!(refused, Err(Error::EntryTooLarge { .. })));
+    appender.commit(&mut block(["3".into()]), Durability::Sync).unwrap();
+    assert_eq!(journal.stats().unwrap().pending, 102);
+}
+
+#[test]
+fn a_wider_limit_is_not_narrowed_by_one_that_was_wider_when_it_was_read() {
+    let (fixture, journal) = Fixture::new(&Settings { max_entries: Some(5), ..Settings::default() });
+    let wider = |entries| Settings { max_entries: Some(entries), ..Settings::default() };
+    let slow = Journal::open(&fixture.path).unwrap();
+    let (_, ignored) = Journal::open_or_create_widening(&fixture.path, &wider(20)).unwrap();
+    assert!(ignored.is_empty());
+    let (_, ignored) = slow.adapted(|config| widen::widening_of(config, &wider(10))).unwrap();
+    assert_eq!(ignored, [Limit::Entries(10)]);
+    assert_eq!(journal.current_config().unwrap().limits.max_entries, Some(20));
+}
+
+#[test]
+fn a_copy_whose_cursor_is_damaged_can_be_repaired() {
+    let (fixture, journal) = Fixture::new(&Settings::default());
+    append(&journal, 1, 3);
+    let copied = copy(&fixture);
+    fs::write(copied.join(layout::CURSOR), "oops").unwrap();
+    let repaired = super::repair::repair(&copied, &mut |_| ()).unwrap();
+    assert_eq!(repaired.stats().unwrap().pending, 3);
+    assert_ne!(repaired.id(), journal.id());
+}
+
 #[test]
 fn changed_limits_leave_the_id_and_a_new_one_is_given_on_demand() {
     let (fixture, journal) = Fixture::new(&Settings::default());
@@ -492,6 +551,27 @@ fn a_number_that_was_given_twice_is_reported_and_not_passed_over() {
     let mut findings = Vec::new();
     let verified = journal.verify(&mut |finding| findings.push(finding.to_string())).unwrap();
     assert_eq!(verified.damaged_places, 1, "{findings:?}");
+}
+
+#[test]
+fn a_number_that_was_given_twice_is_not_cut_at_the_end_either() {
+    let (fixture, journal) = Fixture::new(&Settings::default());
+    append(&journal, 1, 6);
+    let path = segment_path(&fixture, 1);
+    let mut text = fs::read_to_string(&path).unwrap();
+    let length = text.len();
+    text.push_str(&text.lines().nth(3).map(|line| format!("{line}\n")).unwrap());
+    fs::write(&path, &text).unwrap();
+    fs::write(fixture.path.join(layout::APPEND_LOCK), b"").unwrap();
+    assert_eq!(findings(&journal), 1, "before the next append");
+    append(&journal, 7, 1);
+    assert!(
+        fs::read_to_string(&path).unwrap().starts_with(&text),
+        "{length} bytes are left of {}",
+        text.len()
+    );
+    assert_eq!(findings(&journal), 1, "after it");
+    assert_eq!(read(&journal, 6), ["6", "damaged 7+0", "7"]);
 }
 
 #[test]

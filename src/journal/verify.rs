@@ -76,6 +76,16 @@ pub(crate) fn verify(journal: &Journal, found: &mut dyn FnMut(&Finding)) -> Resu
     let mut verification =
         Verification { segments: segments::list(store)?.len() as u64, ..Verification::default() };
     let known = damaged::places(store)?;
+    let mut report = |damage: Damage, verification: &mut Verification| {
+        if known.contains(&damaged::place(&damage)) {
+            verification.set_aside_places += 1;
+            found(&Finding::SetAside(damage));
+        } else {
+            verification.damaged_entries += damage.entries;
+            verification.damaged_places += 1;
+            found(&Finding::Damaged(damage));
+        }
+    };
     let mut reader = Reader::open(store, Seq::FIRST, Some(tail.next))?;
     while let Some(item) = reader.read()? {
         match item {
@@ -88,16 +98,12 @@ pub(crate) fn verify(journal: &Journal, found: &mut dyn FnMut(&Finding)) -> Resu
                     // What lies behind that is the torn tail.
                     damage.length = damage.length.min(tail.end.saturating_sub(damage.offset));
                 }
-                if known.contains(&damaged::place(&damage)) {
-                    verification.set_aside_places += 1;
-                    found(&Finding::SetAside(damage));
-                } else {
-                    verification.damaged_entries += damage.entries;
-                    verification.damaged_places += 1;
-                    found(&Finding::Damaged(damage));
-                }
+                report(damage, &mut verification);
             }
         }
+    }
+    if let Some(damage) = reader.leftover(&tail.file, tail.end)? {
+        report(damage, &mut verification);
     }
     if tail.end < tail.length {
         found(&Finding::TornTail {

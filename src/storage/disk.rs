@@ -246,6 +246,10 @@ impl StorageFile for File {
         Ok(self.metadata()?.len())
     }
 
+    fn is_linked(&self) -> io::Result<bool> {
+        Ok(self.metadata()?.nlink() > 0)
+    }
+
     fn set_len(&self, length: u64) -> io::Result<()> {
         Self::set_len(self, length)
     }

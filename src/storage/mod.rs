@@ -154,6 +154,10 @@ pub(crate) trait StorageFile: Send + Sync {
     fn try_lock(&self) -> io::Result<bool>;
     /// Gives the lock back.
     fn unlock(&self) -> io::Result<()>;
+    /// Whether the file still has a name: no other file has taken its place.
+    fn is_linked(&self) -> io::Result<bool> {
+        Ok(true)
+    }
     /// Which file this is, in this mount.
     fn id(&self) -> io::Result<FileId>;
     /// Which file this is, in whatever mount.

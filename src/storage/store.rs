@@ -207,6 +207,11 @@ impl File {
         again(|| self.file.sync_all()).map_err(|error| self.error("sync", error))
     }
 
+    /// Whether the file still has a name: no other file has taken its place.
+    pub fn is_linked(&self) -> Result<bool> {
+        again(|| self.file.is_linked()).map_err(|error| self.error("look at", error))
+    }
+
     pub fn identity(&self) -> Result<Identity> {
         again(|| self.file.identity()).map_err(|error| self.error("look at", error))
     }

@@ -200,3 +200,20 @@ fn wall_time_expires_nothing() {
     // What the wall clock says of the oldest is no age.
     assert!(sandbox.stats().value()["oldest_pending_age_s"].is_null());
 }
+
+#[test]
+fn a_line_that_the_narrowed_limit_cannot_hold_is_rejected_and_evicts_nothing() {
+    let sandbox = Sandbox::new();
+    let mut sensor = sandbox.edgesync(["append", "--tee"]).spawn();
+    for number in 1..=100 {
+        sensor.feed(&number.to_string());
+        sensor.next_line();
+    }
+    sandbox.edgesync(["init", "--max-bytes", "64KiB"]).run().exits(0);
+    sensor.feed(&format!("\"{}\"", "x".repeat(40_000)));
+    sensor.feed("101");
+    assert_eq!(sensor.next_line(), "101");
+    sensor.close_stdin();
+    sensor.wait().exits(5).says("line 101: an entry of 400");
+    sandbox.stats().shows([("pending", 101), ("evicted", 0), ("rejected_lines", 1)]);
+}

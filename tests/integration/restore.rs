@@ -192,6 +192,38 @@ fn a_backup_that_rsync_puts_back_is_renewed_and_nothing_is_lost_or_doubled() {
     a_restore(r#"rsync -r "$J/" "$B/""#, r#"rsync -r --modify-window=-1 "$B/" "$J/""#);
 }
 
+/// README says to stop the writers first. Where a person does not, what is acknowledged after the restore is kept.
+#[test]
+fn a_restore_under_a_live_writer_renews_the_journal_and_loses_nothing_that_is_acknowledged_after_it() {
+    demand("rsync", "rsync");
+    for restore in [
+        r#"rsync -a --modify-window=-1 "$B/" "$J/""#,
+        r#"rsync -a --modify-window=-1 --inplace "$B/" "$J/""#,
+        r#"cp -a "$B/." "$J/""#,
+    ] {
+        let mut drill = Drill::new(Sandbox::new());
+        let id = drill.id();
+        drill.shell(COPY);
+        let mut sensor = drill.sandbox.edgesync(["append", "--tee"]).arg_path("-j", &drill.journal).spawn();
+        sensor.feed("\"live\"");
+        sensor.next_line();
+        drill.go_on();
+        drill.written.push("\"live\"".into());
+        drill.shell(restore);
+        for number in 0..3 {
+            let line = format!("\"restored {number}\"");
+            sensor.feed(&line);
+            assert_eq!(sensor.next_line(), line);
+            drill.written.push(line);
+        }
+        sensor.close_stdin();
+        sensor.wait().exits(0).says("the journal was restored while lines were read").says(&id);
+        assert_ne!(drill.id(), id, "{restore}");
+        drill.replay().exits(0);
+        drill.check(0);
+    }
+}
+
 #[test]
 fn a_backup_that_tar_puts_back_is_renewed_and_nothing_is_lost_or_doubled() {
     let pack = r#"tar -C "$J" -cf "$B" ."#;

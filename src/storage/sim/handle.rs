@@ -136,6 +136,10 @@ impl StorageFile for Handle {
         Ok(())
     }
 
+    fn is_linked(&self) -> io::Result<bool> {
+        self.sim.call(Call::Look, |world, _| Ok(world.is_linked(self.inode)))
+    }
+
     fn id(&self) -> io::Result<FileId> {
         self.sim.call(Call::Look, |world, _| Ok(world.file_id(self.inode)))
     }

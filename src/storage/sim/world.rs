@@ -133,6 +133,10 @@ impl World {
         self.names.get(name).copied()
     }
 
+    pub fn is_linked(&self, inode: u64) -> bool {
+        self.names.values().any(|linked| *linked == inode)
+    }
+
     pub fn live(&self, inode: u64) -> &[u8] {
         self.inodes.get(&inode).map_or(&[], |inode| &inode.live)
     }
