@@ -62,6 +62,11 @@ pub fn run(args: &DeadArgs, global: &GlobalArgs, voice: Voice) -> anyhow::Result
         let were = if letters.dropped() == 1 { "was" } else { "were" };
         voice.problem(format_args!("{dropped} {were} dropped for space"));
     }
+    if letters.unreadable() > 0 {
+        let lines = values::counted(letters.unreadable(), "line");
+        voice.act(format_args!("{lines} of dead-letter.jsonl cannot be read; look there"));
+        return Ok(ExitCode::SetAside);
+    }
     Ok(ExitCode::Done)
 }
 

@@ -7,13 +7,12 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::history::{Bytes, Event, Facts, History, Shows};
+use super::history::{Bytes, Event, Facts, History};
 use super::receiver::{Answers, Receiver, Tee};
 use crate::error::{Error, Result};
 use crate::ingest::{IngestOptions, SyncPolicy, ingest};
 use crate::journal::{
-    Appender, Committed, Config, CursorFile, CursorState, Durability, Journal, RejectedLine, Settings,
-    TailMark, repair_in,
+    Appender, Committed, CursorFile, CursorState, Durability, Journal, RejectedLine, Settings, repair_in,
 };
 use crate::record::{Block, Seq, Timestamp, decode};
 use crate::replay::{ReplayOptions, Replayer};
@@ -214,15 +213,8 @@ impl Driver {
                     let put_back = world.restore(backup, how);
                     self.sim.set_world(world);
                     // An older cursor alone repeats what it repeats.
-                    let shows =
-                        if !put_back.iter().any(|name| name == "append.lock" || name == "journal.json") {
-                            Shows::Nothing
-                        } else if how == Restore::InPlaceUntimed && !has_a_mark(backup) {
-                            Shows::Perhaps
-                        } else {
-                            Shows::Certainly
-                        };
-                    self.history.note(Event::Restored(shows));
+                    let shows = put_back.iter().any(|name| name == "append.lock" || name == "journal.json");
+                    self.history.note(Event::Restored { shows });
                 }
                 Ok(())
             }
@@ -381,15 +373,6 @@ const SPOILT_BYTES: [usize; 2] = [30, 4096 + 30];
 /// The directory as the journal knows it.
 pub(super) fn store(sim: &Sim) -> Store {
     Store::new(Path::new("/simulated"), Arc::new(sim.clone()))
-}
-
-/// Whether there is a mark that speaks of `journal.json` as it is. A crash may lose it: then nothing shows that files were
-/// written over, unless their times were set.
-fn has_a_mark(world: &World) -> bool {
-    let store = store(&Sim::new(world.clone()));
-    let mark = store.open("append.lock", Open::Read).and_then(|lock| TailMark::read(&lock));
-    let seen = mark.ok().flatten().and_then(|mark| mark.config);
-    seen.is_some_and(|seen| Config::identity(&store).is_ok_and(|config| config == Some(seen.file)))
 }
 
 /// The cursor as it is seen in a world.

@@ -41,19 +41,8 @@ pub(super) enum Event {
     Opened(Uuid),
     /// A backup was made.
     BackedUp,
-    /// The backup has come back.
-    Restored(Shows),
-}
-
-/// What restored files show of it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
-pub(super) enum Shows {
-    /// Nothing has come back that an append or a new id has changed since; or nothing was restored.
-    #[default]
-    Nothing,
-    /// A crash has lost the mark: whether something shows depends on what else has changed.
-    Perhaps,
-    Certainly,
+    /// The backup has come back; it does not show if nothing has that an append or a new id has changed since.
+    Restored { shows: bool },
 }
 
 /// What follows from the events so far.
@@ -81,8 +70,8 @@ pub(super) struct Facts {
     /// The id, once a writer has opened the journal; and all ids that it had.
     id: Option<Uuid>,
     ids: HashSet<Uuid>,
-    /// What the next writer finds.
-    shows: Shows,
+    /// The next writer finds a copy.
+    shows: bool,
     /// What held when the backup was made.
     backup: Option<Box<Self>>,
 }
@@ -130,22 +119,22 @@ impl Facts {
             Event::Repaired => self.spoilt = false,
             Event::Opened(id) => return self.opened(*id),
             Event::BackedUp => self.backup = Some(Box::new(Self { backup: None, ..self.clone() })),
-            Event::Restored(shows) => self.restored(*shows),
+            Event::Restored { shows } => self.restored(*shows),
         }
         Ok(())
     }
 
     /// A copy gets an id that the journal never had, an original keeps its own.
     fn opened(&mut self, id: Uuid) -> Result<(), String> {
-        if self.shows == Shows::Certainly && self.ids.contains(&id) {
+        if self.shows && self.ids.contains(&id) {
             return Err("what was restored has kept its id".into());
         }
-        if self.shows == Shows::Nothing && self.id.is_some_and(|known| known != id) {
+        if !self.shows && self.id.is_some_and(|known| known != id) {
             return Err("the id was renewed, and nothing was copied".into());
         }
         self.ids.insert(id);
         self.id = Some(id);
-        self.shows = Shows::Nothing;
+        self.shows = false;
         Ok(())
     }
 
@@ -161,13 +150,13 @@ impl Facts {
 
     /// The same for a copy of the journal, made now.
     pub fn of_a_copy(self) -> Self {
-        Self { shows: Shows::Certainly, ..self }
+        Self { shows: true, ..self }
     }
 
-    fn restored(&mut self, shows: Shows) {
+    fn restored(&mut self, shows: bool) {
         let Some(backup) = self.backup.clone() else { return };
         let (tried, ids) = (std::mem::take(&mut self.tried), std::mem::take(&mut self.ids));
-        let shows = if shows == Shows::Nothing { self.shows } else { shows };
+        let shows = shows || self.shows;
         *self = Self { tried, ids, shows, backup: Some(backup.clone()), ..*backup };
     }
 

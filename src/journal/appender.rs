@@ -264,7 +264,8 @@ impl Appender {
         if !tail.clean {
             tail.settle(store)?;
         }
-        let writer = self.writer.insert(SegmentWriter::new(store, &self.lock, tail, mark.clone())?);
+        let writer =
+            self.writer.insert(SegmentWriter::new(store, &self.lock, self.config.id, tail, mark.clone())?);
         let joinable = writer.joinable;
         let end = writer.mark.end;
         self.space.measure(end)?;

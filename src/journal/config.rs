@@ -21,6 +21,7 @@ const MAX_BYTES_DEFAULT: u64 = 1 << 30;
 const SEGMENT_BYTES_DEFAULT: u64 = 16 << 20;
 const DEAD_LETTER_THRESHOLD_DEFAULT: u64 = 1000;
 const MAX_BYTES_MIN: u64 = 64 << 10;
+const SECOND_NS: i64 = 1_000_000_000;
 const SEGMENT_BYTES_MIN: u64 = 1 << 10;
 /// Offsets within a segment and within a block are kept in 32 bits here and there.
 const SEGMENT_BYTES_MAX: u64 = 1 << 30;
@@ -115,6 +116,9 @@ pub(crate) struct Home {
     pub file: Option<FileId>,
     /// In which file system or snapshot; none where that has no lasting number.
     pub volume: Option<u64>,
+    /// Its time of modification (mtime), which was set to a whole second: whatever else writes the file, in place too, leaves
+    /// another. None where the file system does not keep times.
+    pub modified_ns: Option<i64>,
 }
 
 /// As version 0.1 wrote it, which knew no volume.
@@ -124,25 +128,28 @@ struct HomeOnDisk {
     born_ns: i64,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     volume: Option<u64>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    modified_ns: Option<i64>,
 }
 
 impl From<HomeOnDisk> for Home {
-    fn from(HomeOnDisk { inode, born_ns, volume }: HomeOnDisk) -> Self {
+    fn from(HomeOnDisk { inode, born_ns, volume, modified_ns }: HomeOnDisk) -> Self {
         let file = FileId { inode, born_ns };
-        Self { file: Some(file).filter(|file| file.inode != 0 || file.born_ns != 0), volume }
+        Self { file: Some(file).filter(|file| file.inode != 0 || file.born_ns != 0), volume, modified_ns }
     }
 }
 
 impl From<Home> for HomeOnDisk {
     fn from(home: Home) -> Self {
         let (inode, born_ns) = home.file.map_or((0, 0), |file| (file.inode, file.born_ns));
-        Self { inode, born_ns, volume: home.volume }
+        Self { inode, born_ns, volume: home.volume, modified_ns: home.modified_ns }
     }
 }
 
 impl Home {
     fn of(identity: &Identity) -> Self {
-        Self { file: identity.file, volume: identity.volume }
+        let modified_ns = identity.modified_ns.map(|ns| ns - ns.rem_euclid(SECOND_NS));
+        Self { file: identity.file, volume: identity.volume, modified_ns }
     }
 
     /// Whether the file is the one that was written, for all that is known.
@@ -153,7 +160,9 @@ impl Home {
             // It has come from one kind of file system to another.
             _ => false,
         };
-        same_file && !matches!((self.volume, now.volume), (Some(home), Some(now)) if home != now)
+        same_file
+            && !matches!((self.volume, now.volume), (Some(home), Some(now)) if home != now)
+            && !matches!((self.modified_ns, now.modified_ns), (Some(home), Some(now)) if home != now)
     }
 }
 
@@ -306,10 +315,12 @@ impl Config {
     pub(crate) fn store(&self, store: &Store) -> Result<()> {
         store.remove(layout::CONFIG_NEW)?;
         let file = store.open(layout::CONFIG_NEW, Open::CreateNew)?;
-        let on_disk = OnDisk { home: Some(Home::of(&file.identity()?)), ..OnDisk::from(self) };
+        let home = Home::of(&file.identity()?);
+        let on_disk = OnDisk { home: Some(home), ..OnDisk::from(self) };
         let text = serde_json::to_vec(&on_disk).map_err(|error| Error::Invalid(error.to_string()))?;
         file.write_at(&seal_line(text), 0)?;
-        file.sync_data()?;
+        home.modified_ns.map_or(Ok(()), |modified_ns| file.set_modified(modified_ns))?;
+        file.sync_all()?;
         store.rename(layout::CONFIG_NEW, layout::CONFIG)?;
         store.sync_names()
     }

@@ -3,6 +3,8 @@
 use std::path::Path;
 use std::sync::Arc;
 
+use uuid::Uuid;
+
 use super::config::{Config, Settings};
 use super::cursor::{CursorFile, CursorState};
 use super::layout;
@@ -41,14 +43,14 @@ pub(crate) fn create_in(store: Store, config: Config) -> Result<(Store, Config, 
     store.sync_names()?;
     config.store(&store)?;
     // Best effort: it is a journal without a mark too.
-    let _ = first_mark(&store, &lock);
+    let _ = first_mark(&store, &lock, config.id);
     Ok((store, config, true))
 }
 
 /// A mark from the beginning, so that also a journal to which nothing was ever appended can be told from a restored one.
-fn first_mark(store: &Store, lock: &File) -> Result<()> {
+fn first_mark(store: &Store, lock: &File, journal: Uuid) -> Result<()> {
     let tail = Tail::find(store, None, Open::Read)?;
-    SegmentWriter::new(store, lock, tail, None)?.mark.write(lock)?;
+    SegmentWriter::new(store, lock, journal, tail, None)?.mark.write(lock)?;
     lock.sync_all()
 }
 

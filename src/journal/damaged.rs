@@ -37,6 +37,18 @@ struct Place {
     file: String,
     offset: u64,
     length: u64,
+    #[serde(flatten)]
+    rest: serde_json::Map<String, serde_json::Value>,
+}
+
+impl Place {
+    /// Whether these bytes are those that it keeps.
+    fn holds(&self, bytes: &[u8]) -> bool {
+        let kept = serde_json::to_value(Bytes::new(bytes)).ok();
+        kept.as_ref()
+            .and_then(serde_json::Value::as_object)
+            .is_some_and(|kept| kept.iter().all(|(name, value)| self.rest.get(name) == Some(value)))
+    }
 }
 
 /// Where damage is: the file's name, the offset, and the first seq that is missing.
@@ -82,14 +94,22 @@ pub(crate) fn set_aside(journal: &Journal, damage: &Damage) -> Result<()> {
     let piece_bytes = (room / ESCAPED).clamp(1, PIECE_BYTES_MAX);
     let name = file_name(damage);
     let end = damage.offset + damage.length;
+    let source = store.open_if_there(&name, Open::Read)?;
     let mut offset = match aside.last::<Place>() {
         Some(last) if last.first == damage.first && last.file == name && last.offset >= damage.offset => {
-            aside.confirm_last()?;
-            last.offset + last.length.max(1)
+            // After a restore, other bytes may have been there.
+            let mut there = vec![0; usize::try_from(last.length.min(PIECE_BYTES_MAX)).unwrap_or(0)];
+            source.as_ref().map_or(Ok(0), |file| file.read_at(&mut there, last.offset))?;
+            match last.holds(&there) {
+                true => {
+                    aside.confirm_last()?;
+                    last.offset + last.length.max(1)
+                }
+                false => damage.offset,
+            }
         }
         _ => damage.offset,
     };
-    let source = store.open_if_there(&name, Open::Read)?;
     let mut bytes = Vec::new();
     let at = Timestamp::now();
     // One line at least, even where the entries are missing without a trace.

@@ -31,6 +31,13 @@ pub struct DeadLetter {
 const ENVELOPE_BYTES: usize = 256;
 
 impl DeadLetter {
+    /// Whether it keeps this entry.
+    fn is_of(&self, record: &Record<'_>) -> bool {
+        self.seq == record.seq
+            && self.at == record.at.to_string()
+            && self.data.get().as_bytes() == record.payload
+    }
+
     /// The same with less of the reason, so that it fits into two files of this size, if the payload does.
     fn shortened(mut self, bytes_max: usize) -> Self {
         let room = (2 * bytes_max).saturating_sub(self.data.get().len() + ENVELOPE_BYTES);
@@ -45,10 +52,11 @@ impl DeadLetter {
 /// As much of a reason always fits, escaped, beside the longest payload (see `Journal::payload_bytes_max`).
 const REASON_BYTES_MIN: usize = 40;
 
-/// Keeps an entry. If it is the one that was kept last, a crash came before it was counted: it is not kept twice.
+/// Keeps an entry. If it is the one that was kept last, a crash came before it was counted: it is not kept twice. Its seq alone
+/// does not say so: after a restore, another entry may have had it.
 pub(crate) fn keep(journal: &Journal, record: &Record<'_>, status: u16, reason: &str) -> Result<()> {
     let mut file = SideFile::open(journal.store(), layout::DEAD_LETTER, &journal.config().limits)?;
-    if file.last::<DeadLetter>().is_some_and(|last| last.seq == record.seq) {
+    if file.last::<DeadLetter>().is_some_and(|last| last.is_of(record)) {
         return file.confirm_last();
     }
     let data = std::str::from_utf8(record.payload)
@@ -77,6 +85,11 @@ impl DeadLetters {
     /// How many older ones are no longer kept, because these needed their space. Known once the first was read.
     pub fn dropped(&self) -> u64 {
         self.0.dropped()
+    }
+
+    /// How many lines of the file so far cannot be read: they are damaged, or a crash has cut them off. The file keeps them.
+    pub fn unreadable(&self) -> u64 {
+        self.0.unreadable()
     }
 
     fn read(&mut self) -> Result<Option<(DeadLetter, Vec<u8>)>> {

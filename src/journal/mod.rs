@@ -229,9 +229,23 @@ impl Journal {
     /// for what its original has given out under the same seqs.
     fn renew(store: Store) -> Result<Self> {
         let lock = store.open(layout::APPEND_LOCK, Open::Create)?;
-        let _guard = lock.lock()?;
+        let guard = lock.lock()?;
         let (config, renewal) = origin::settle(&store, &lock)?;
-        Ok(Self(Arc::new(Inner { store, config, renewal, alerts: Arc::default() })))
+        drop(guard);
+        let is_renewed = renewal.is_some();
+        let journal = Self(Arc::new(Inner { store, config, renewal, alerts: Arc::default() }));
+        if is_renewed {
+            journal.leave_a_mark();
+        }
+        Ok(journal)
+    }
+
+    /// Recovers a renewed journal, so that its mark says where it ends: a backup of it that comes back gives out less twice. No
+    /// more than that: on a full disk there may be no mark.
+    fn leave_a_mark(&self) {
+        if let Err(error) = Appender::open(self) {
+            tracing::debug!(%error, "no mark was left");
+        }
     }
 
     /// Changes the limits, for all writers, where they differ.
@@ -247,7 +261,7 @@ impl Journal {
         }
         let store = self.store().clone();
         let lock = store.open(layout::APPEND_LOCK, Open::Create)?;
-        let _guard = lock.lock()?;
+        let guard = lock.lock()?;
         let (mut current, mut renewal) = origin::settle(&store, &lock)?;
         // Another process may have changed them since they were read.
         let (settings, remarks) = choose(&current);
@@ -257,9 +271,15 @@ impl Journal {
         }
         let changed = current.with(&settings)?;
         origin::replace(&changed, &store, &lock)?;
+        drop(guard);
+        let is_renewed = renewal.is_some();
         let renewal = renewal.or_else(|| self.0.renewal.clone());
         let alerts = Arc::clone(&self.0.alerts);
-        Ok((Self(Arc::new(Inner { store, config: changed, renewal, alerts })), remarks))
+        let journal = Self(Arc::new(Inner { store, config: changed, renewal, alerts }));
+        if is_renewed {
+            journal.leave_a_mark();
+        }
+        Ok((journal, remarks))
     }
 
     /// The journal's directory.

@@ -92,6 +92,12 @@ impl Evidence {
         file.is_certainly_another_than(&home) && !is_known
     }
 
+    /// Where the journal of this id surely ended when its mark was written: no seq before that was ever given to another entry of
+    /// its own. None if its mark did not come along. What follows may be its own, or be left from another one that was here.
+    fn end_of(&self, journal: Uuid) -> Option<Seq> {
+        self.mark.as_ref().filter(|mark| mark.journal == Some(journal)).map(|mark| mark.durable_next)
+    }
+
     /// What a renewal that goes by this need not look at again.
     fn lock_seen(&self) -> LockSeen {
         let mark_home = self.mark.as_ref().map(|mark| mark.home);
@@ -118,7 +124,8 @@ pub(crate) fn settle(store: &Store, lock: &File) -> Result<(Config, Option<Renew
     }
     let next = Tail::find(store, TailMark::read(lock)?, Open::Read)?.next;
     let renewal = Renewal::of(&config);
-    let renewed = config.renewed(introduced(store)?, before(next));
+    let last = evidence.end_of(config.id).and_then(|end| before(next.min(end)));
+    let renewed = config.renewed(introduced(store)?, last);
     let renewed = Config { lock_seen: Some(evidence.lock_seen()), ..renewed };
     replace(&renewed, store, lock)?;
     Ok((renewed, Some(renewal)))
@@ -133,11 +140,12 @@ pub(crate) fn renewed_on_demand(store: &Store, config: Config) -> Result<Config>
 
 /// Writes `journal.json` anew, and notes that it was us. Under the append lock.
 pub(crate) fn replace(config: &Config, store: &Store, lock: &File) -> Result<()> {
+    let journal = config.id;
     config.store(store)?;
     match TailMark::read(lock)? {
         Some(mark) => {
             let config = Some(ConfigSeen::now(store, mark.config)?);
-            TailMark { config, ..mark }.write(lock)?;
+            TailMark { config, journal: Some(journal), ..mark }.write(lock)?;
         }
         // None, or one that came with a copy.
         None => lock.set_len(0)?,
@@ -203,7 +211,7 @@ mod tests {
             ..TailMark::for_test(seq(1), lock_file)
         };
         let lock = identity(Some(lock_file), Some(200));
-        let home = Some(Home { file: Some(file), volume: Some(1) });
+        let home = Some(Home { file: Some(file), volume: Some(1), modified_ns: None });
         Evidence { home, config, mark: Some(mark), lock, lock_seen: None }
     }
 
@@ -241,9 +249,12 @@ mod tests {
         let mut elsewhere = original(BORN);
         elsewhere.config.file = None;
         let mut from_elsewhere = original(BORN);
-        from_elsewhere.home = Some(Home { file: None, volume: None });
+        from_elsewhere.home = Some(Home { file: None, volume: None, modified_ns: None });
+        let mut written = original(UNBORN);
+        written.home.as_mut().unwrap().modified_ns = Some(1_000_000_000);
         for (what, evidence) in [
             ("a journal.json that edgesync has not written", Evidence { home: None, ..original(BORN) }),
+            ("written in place, where no file has a time of birth", written),
             ("another file", moved),
             ("another volume", snapshot),
             ("written in place", in_place),
@@ -277,7 +288,7 @@ mod tests {
     fn a_file_system_that_numbers_its_files_anew_at_each_mount_renews_nothing() {
         let unknown = Identity { file: None, volume: None, changed_ns: None, modified_ns: None };
         let mark = TailMark { home: UNBORN, config: None, ..TailMark::for_test(seq(1), UNBORN) };
-        let home = Some(Home { file: None, volume: None });
+        let home = Some(Home { file: None, volume: None, modified_ns: None });
         assert!(
             !Evidence { home, config: unknown, mark: Some(mark), lock: unknown, lock_seen: None }
                 .is_of_a_copy()

@@ -23,7 +23,7 @@ pub(crate) fn repair(path: &Path, told: &mut dyn FnMut(&str)) -> Result<Journal>
 
 /// The same for a directory that is open already. Cut off anywhere it can be done again.
 pub(crate) fn repair_in(store: Store, told: &mut dyn FnMut(&str)) -> Result<Journal> {
-    segments::newest(&store)?;
+    repair_segments(&store, told)?;
     // A repair that was cut off may have left files whose names are not durable yet.
     store.sync_names()?;
     repair_config(&store, told)?;
@@ -39,6 +39,25 @@ pub(crate) fn repair_in(store: Store, told: &mut dyn FnMut(&str)) -> Result<Jour
     Appender::open(&journal)?;
     set_aside_what_is_damaged(&journal, told)?;
     Ok(journal)
+}
+
+/// Without any segment the numbering goes on where cursor and tail mark say that it ended, whichever is later.
+fn repair_segments(store: &Store, told: &mut dyn FnMut(&str)) -> Result<()> {
+    if !segments::list(store)?.is_empty() {
+        return Ok(());
+    }
+    let Some(lock) = store.open_if_there(layout::APPEND_LOCK, Open::Write)? else {
+        return Err(segments::none(store));
+    };
+    let _guard = lock.lock()?;
+    let mut mark = TailMark::read_from_anywhere(&lock)?;
+    let marked = mark.as_ref().map(|mark| mark.next);
+    let counted = CursorFile::open(store, Open::Read)?.load().ok().map(|state| state.unclaimed());
+    let Some(next) = marked.max(counted) else { return Err(segments::none(store)) };
+    NameChange::begin(&lock, mark.as_mut())?.create(store, next)?;
+    store.sync_names()?;
+    told(&format!("there was no segment file: the journal goes on at seq {next}"));
+    Ok(())
 }
 
 /// A `journal.json` that is no JSON is written anew; the id is lost with it.

@@ -1,5 +1,7 @@
 //! The active segment: where records are added, and what is known of it.
 
+use uuid::Uuid;
+
 use super::tail::{Tail, write_again};
 use super::tail_mark::{ConfigSeen, NameChange, TailMark};
 use crate::error::Result;
@@ -19,7 +21,13 @@ pub(crate) struct SegmentWriter {
 
 impl SegmentWriter {
     /// Goes on where the tail is. The counters come from the last mark, which need not be of this segment.
-    pub fn new(store: &Store, lock: &File, tail: Tail, last: Option<TailMark>) -> Result<Self> {
+    pub fn new(
+        store: &Store,
+        lock: &File,
+        journal: Uuid,
+        tail: Tail,
+        last: Option<TailMark>,
+    ) -> Result<Self> {
         let (syncs, bytes_written) = last.as_ref().map_or((0, 0), |mark| (mark.syncs, mark.bytes_written));
         let mark = TailMark {
             boot: store.boot_id(),
@@ -34,6 +42,7 @@ impl SegmentWriter {
             bytes_written,
             cuts: last.as_ref().map_or(0, |mark| mark.cuts),
             age: last.as_ref().and_then(|mark| mark.age.clone()),
+            journal: Some(journal),
             config: Some(ConfigSeen::now(store, last.and_then(|mark| mark.config))?),
             sealed: None,
             changing: false,

@@ -199,6 +199,7 @@ pub(crate) struct SideLines {
     files: Vec<Lines>,
     /// The number of the first valid line; none until it was read.
     first: Option<u64>,
+    unreadable: u64,
 }
 
 impl SideLines {
@@ -209,12 +210,17 @@ impl SideLines {
             let file = store.open_if_there(name, Open::Read)?;
             files.extend(file.map(|file| Lines::new(file, 0, READ_BYTES as usize)));
         }
-        Ok(Self { files, first: None })
+        Ok(Self { files, first: None, unreadable: 0 })
     }
 
     /// How many lines were dropped to make room for these; known once one was read.
     pub fn dropped(&self) -> u64 {
         self.first.map_or(0, |first| first.saturating_sub(1))
+    }
+
+    /// How many whole lines so far fail their checksum: damaged, or what a crash has left of an unfinished one.
+    pub fn unreadable(&self) -> u64 {
+        self.unreadable
     }
 
     /// The next line with a valid checksum, as it stands.
@@ -227,6 +233,7 @@ impl SideLines {
                     }
                     return Ok(Some(line.to_vec()));
                 }
+                self.unreadable += 1;
             }
             self.files.pop();
         }

@@ -100,19 +100,20 @@ impl Tail {
     fn find_in(store: &Store, segment: Seq, file: File, mark: Option<TailMark>) -> Result<Self> {
         let length = file.len()?;
         let numbering = mark.as_ref().map_or(segment, |mark| mark.durable_next);
-        let mark = mark.filter(|mark| mark.segment == segment && mark.durable_end <= length);
+        let mark = mark.filter(|mark| mark.segment == segment);
         let fresh = mark.as_ref().is_some_and(|mark| {
             mark.holds(store) && mark.end <= length && file.id().is_ok_and(|id| id == mark.file)
         });
         let (start, covered) = match &mark {
             Some(mark) if fresh => ((mark.end, mark.next), Some(mark.end)),
-            Some(mark) => ((0, segment), Some(mark.durable_end)),
+            // A file that is shorter than what was durable has lost its end: what it still has was durable too.
+            Some(mark) => ((0, segment), Some(mark.durable_end.min(length))),
             None => ((0, segment), None),
         };
         let scan = scan(&file, start, covered)?;
         let (durable_end, durable_next) = match &mark {
-            Some(mark) => (mark.durable_end, mark.durable_next),
-            None => (0, segment),
+            Some(mark) if mark.durable_end <= length => (mark.durable_end, mark.durable_next),
+            _ => (0, segment),
         };
         let end = scan.end.max(covered.unwrap_or(0));
         let joinable = ends_a_line(&file, end)?;

@@ -10,6 +10,7 @@
 //! other writer looks at the directory again.
 
 use serde::{Deserialize, Serialize};
+use uuid::Uuid;
 
 use super::ages::MarkAge;
 use super::segment_list::Sealed;
@@ -50,6 +51,9 @@ pub(crate) struct TailMark {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub age: Option<MarkAge>,
 
+    /// The journal that it speaks of; none in marks of earlier versions.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub journal: Option<Uuid>,
     /// `journal.json` when the mark was written; none in marks of earlier versions. See `origin`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub config: Option<ConfigSeen>,
@@ -131,6 +135,7 @@ impl TailMark {
             syncs,
             bytes_written,
             cuts,
+            journal: None,
             config,
             sealed: None,
             age: None,
@@ -187,6 +192,7 @@ mod tests {
             cuts: most,
             age: Some(MarkAge::longest()),
 
+            journal: Some(Uuid::max()),
             config: Some(ConfigSeen { file: id, changed_ns: Some(i64::MIN) }),
             sealed: Some(Sealed { oldest: seq, segments: most, bytes: most }),
             changing: true,

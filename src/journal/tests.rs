@@ -464,6 +464,34 @@ fn after_a_repair_delivery_goes_on_past_a_missing_segment() {
 }
 
 #[test]
+fn after_a_repair_a_journal_without_any_segment_goes_on_after_the_last_number_and_counts_what_is_gone() {
+    let (fixture, journal) = Fixture::new(&small_segments());
+    append(&journal, 1, 40);
+    for segment in segments::list(journal.store()).unwrap() {
+        fs::remove_file(segment_path(&fixture, segment.get())).unwrap();
+    }
+    assert!(repair(&fixture) > 0);
+    let journal = Journal::open(&fixture.path).unwrap();
+    assert_eq!(append(&journal, 41, 1), 1);
+    assert_eq!(read(&journal, 41), ["41"]);
+    let stats = journal.stats().unwrap();
+    assert_eq!((stats.written, stats.pending), (41, 41), "delivery counts them as damaged");
+}
+
+#[test]
+fn what_is_left_of_a_durable_segment_that_has_lost_its_end_is_kept() {
+    let (fixture, journal) = Fixture::new(&Settings::default());
+    append(&journal, 1, 5);
+    let path = segment_path(&fixture, 1);
+    let bytes = fs::read(&path).unwrap();
+    fs::write(&path, &bytes[..bytes.len() - 5]).unwrap();
+    assert_eq!(findings(&journal), 1);
+    append(&journal, 6, 1);
+    assert_eq!(fs::read(&path).unwrap(), &bytes[..bytes.len() - 5], "nothing is cut");
+    assert_eq!(read(&journal, 4), ["4", "damaged 5+1", "6"]);
+}
+
+#[test]
 fn after_a_repair_a_lost_cursor_makes_everything_pending() {
     let (fixture, journal) = Fixture::new(&small_segments());
     append(&journal, 1, 60);

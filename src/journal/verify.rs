@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use super::cursor::CursorFile;
 use super::reader::{Damage, Item, Reader};
 use super::room::check_cursor;
+use super::side_file::SideLines;
 use super::tail::Tail;
 use super::tail_mark::TailMark;
 use super::{Journal, damaged, layout, segments};
@@ -30,6 +31,13 @@ pub enum Finding {
         /// How many bytes there are of it.
         length: u64,
     },
+    /// Lines of a side file fail their checksum: damaged, or what a crash has left of an unfinished one. They stay there.
+    Unreadable {
+        /// The side file, or the older part of it.
+        file: PathBuf,
+        /// How many lines.
+        lines: u64,
+    },
 }
 
 impl fmt::Display for Finding {
@@ -42,6 +50,12 @@ impl fmt::Display for Finding {
                 "{}: {length} bytes of an unfinished record at offset {offset}: the next append cuts them off",
                 file.display()
             ),
+            Self::Unreadable { file, lines: 1 } => {
+                write!(formatter, "{}: 1 line fails its checksum", file.display())
+            }
+            Self::Unreadable { file, lines } => {
+                write!(formatter, "{}: {lines} lines fail their checksums", file.display())
+            }
         }
     }
 }
@@ -104,6 +118,13 @@ pub(crate) fn verify(journal: &Journal, found: &mut dyn FnMut(&Finding)) -> Resu
     }
     if let Some(damage) = reader.leftover(&tail.file, tail.end)? {
         report(damage, &mut verification);
+    }
+    for name in [layout::DEAD_LETTER, layout::REJECTED, layout::DAMAGED] {
+        let mut side_file = SideLines::open(store, name)?;
+        while side_file.next()?.is_some() {}
+        if side_file.unreadable() > 0 {
+            found(&Finding::Unreadable { file: store.path_of(name), lines: side_file.unreadable() });
+        }
     }
     if tail.end < tail.length {
         found(&Finding::TornTail {

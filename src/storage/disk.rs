@@ -1,11 +1,12 @@
 //! Real files, opened relative to a directory that was checked once.
 
-use std::fs::{File, TryLockError};
+use std::fs::{File, FileTimes, TryLockError};
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::os::unix::fs::{FileExt, MetadataExt};
 use std::path::Path;
 use std::sync::OnceLock;
+use std::time::{Duration, UNIX_EPOCH};
 
 use rustix::fs::{AtFlags, IFlags, Mode, OFlags, StatxFlags, XattrFlags};
 use rustix::io::{Errno, retry_on_intr};
@@ -314,6 +315,12 @@ impl StorageFile for File {
             changed_ns: kept.times.then(|| time(metadata.ctime(), metadata.ctime_nsec())),
             modified_ns: kept.times.then(|| time(metadata.mtime(), metadata.mtime_nsec())),
         })
+    }
+
+    fn set_modified(&self, modified_ns: i64) -> io::Result<()> {
+        let seconds = Duration::from_nanos(modified_ns.unsigned_abs());
+        let time = if modified_ns < 0 { UNIX_EPOCH - seconds } else { UNIX_EPOCH + seconds };
+        self.set_times(FileTimes::new().set_modified(time))
     }
 
     fn overwrite_in_place(&self) -> io::Result<()> {

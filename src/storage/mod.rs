@@ -162,6 +162,10 @@ pub(crate) trait StorageFile: Send + Sync {
     fn id(&self) -> io::Result<FileId>;
     /// Which file this is, in whatever mount.
     fn identity(&self) -> io::Result<Identity>;
+    /// Sets the time of the last change of the bytes, in nanoseconds since the epoch.
+    fn set_modified(&self, _modified_ns: i64) -> io::Result<()> {
+        Ok(())
+    }
     /// Asks that this file, still empty, be overwritten in place where the file system would copy on write.
     fn overwrite_in_place(&self) -> io::Result<()> {
         Ok(())

@@ -216,6 +216,11 @@ impl File {
         again(|| self.file.identity()).map_err(|error| self.error("look at", error))
     }
 
+    /// Sets the time of the last change of the bytes.
+    pub fn set_modified(&self, modified_ns: i64) -> Result<()> {
+        again(|| self.file.set_modified(modified_ns)).map_err(|error| self.error("set the time of", error))
+    }
+
     pub fn id(&self) -> Result<FileId> {
         again(|| self.file.id()).map_err(|error| self.error("look at", error))
     }

@@ -33,6 +33,11 @@ pub struct Volume {
 
 impl Volume {
     pub fn new(sandbox: &Sandbox, kind: &str) -> Self {
+        Self::made_with(sandbox, kind, &[])
+    }
+
+    /// With these options of mkfs.
+    pub fn made_with(sandbox: &Sandbox, kind: &str, options: &[&str]) -> Self {
         demand_root("mounting a file system");
         demand("xfs_io", "xfsprogs");
         let packages = HashMap::from([("xfs", "xfsprogs"), ("ext4", "e2fsprogs"), ("btrfs", "btrfs-progs")]);
@@ -43,7 +48,7 @@ impl Volume {
         // XFS is no smaller.
         file.set_len(320 << 20).unwrap();
         fs::create_dir(&place).unwrap();
-        run(Command::new(format!("mkfs.{kind}")).arg("-q").arg(&image));
+        run(Command::new(format!("mkfs.{kind}")).arg("-q").args(options).arg(&image));
         let mut volume = Self { image, place, mounted: false, _turn: turn };
         volume.mount();
         volume

@@ -225,6 +225,78 @@ fn a_restore_under_a_live_writer_renews_the_journal_and_loses_nothing_that_is_ac
 }
 
 #[test]
+fn a_backup_of_a_copy_that_only_init_has_opened_is_renewed_when_it_comes_back() {
+    let mut drill = Drill::new(Sandbox::new());
+    drill.shell(r#"cp -r "$J" "$D/k"; rm -r "$J"; mv "$D/k" "$J""#);
+    drill.sandbox.edgesync(["init"]).run().exits(0);
+    drill.shell(r#"cp -r "$J" "$B""#);
+    drill.go_on();
+    drill.shell(r#"cp -r "$B/." "$J/""#);
+    drill.use_restored().says("was restored");
+    // The backup was made before the receiver had met its id, so it names the one before.
+    drill.check(WAITING);
+}
+
+#[test]
+fn where_files_have_no_time_of_birth_a_restore_is_renewed_too() {
+    for restore in [r#"cp -r "$B/." "$J/""#, r#"rm -r "$J"; cp -r "$B" "$J""#] {
+        let sandbox = Sandbox::new();
+        let volume = Volume::made_with(&sandbox, "ext4", &["-I", "128"]);
+        let mut drill = Drill::at(sandbox, volume.journal());
+        drill.shell(r#"cp -r "$J" "$B""#);
+        drill.go_on();
+        // Times are kept in whole seconds there.
+        std::thread::sleep(std::time::Duration::from_millis(1100));
+        drill.shell(restore);
+        drill.use_restored().says("was restored");
+        drill.check(0);
+    }
+}
+
+/// The segments that the backup does not replace are those of the journal that was there in between.
+#[test]
+fn a_restore_over_a_restored_journal_gives_out_what_that_one_left_as_new() {
+    let sandbox = Sandbox::new();
+    sandbox.edgesync(["init", "--segment-bytes", "1KiB", "--max-bytes", "1MiB"]).run().exits(0);
+    let mut drill = Drill::new(sandbox);
+    drill.shell(COPY);
+    drill.go_on();
+    drill.shell(r#"rm -r "$J"; cp -a "$B" "$J""#);
+    drill.append("between", 200).exits(0);
+    drill.shell(r#"cp -a "$B/." "$J/""#);
+    // The segment that was the newest one in the backup has lost what came after it.
+    drill.sandbox.edgesync(["verify", "--repair"]).arg_path("-j", &drill.journal).run();
+    drill.replay();
+    let desk = drill.desk.lock().unwrap();
+    let left = std::fs::read_dir(&drill.journal).unwrap().flatten().filter_map(|entry| {
+        entry
+            .file_name()
+            .to_str()?
+            .ends_with(".jsonl")
+            .then(|| std::fs::read_to_string(entry.path()).unwrap())
+    });
+    let left: String = left.collect();
+    for payload in drill.written.iter().filter(|payload| payload.starts_with("\"between")) {
+        assert!(!left.contains(payload.as_str()) || desk.stored.contains(payload), "{payload} is lost");
+    }
+}
+
+#[test]
+fn a_dead_letter_from_before_a_restore_is_not_taken_for_another_entry_of_its_seq() {
+    let sandbox = Sandbox::new();
+    sandbox.append(["1", "2"]);
+    sandbox.replay_exec("true").run().exits(0);
+    let (journal, backup) = (sandbox.journal(), sandbox.path("backup"));
+    run(Command::new("cp").arg("-a").arg(&journal).arg(&backup));
+    sandbox.append(["\"old\""]);
+    sandbox.replay_exec("exit 65").run().exits(5);
+    run(Command::new("cp").arg("-a").arg(backup.join(".")).arg(&journal));
+    sandbox.edgesync(["append"]).stdin("\"new\"\n").run().exits(0);
+    sandbox.replay_exec("exit 65").run().exits(5);
+    sandbox.edgesync(["dead", "list"]).run().exits(0).prints("\"old\"").prints("\"new\"");
+}
+
+#[test]
 fn a_backup_that_tar_puts_back_is_renewed_and_nothing_is_lost_or_doubled() {
     let pack = r#"tar -C "$J" -cf "$B" ."#;
     a_restore(pack, r#"tar -C "$J" -xf "$B""#);

@@ -148,6 +148,13 @@ impl StorageFile for Handle {
         self.sim.call(Call::Look, |world, _| Ok(world.identity(self.inode)))
     }
 
+    fn set_modified(&self, modified_ns: i64) -> io::Result<()> {
+        self.sim.call(Call::SetLen, |world, _| {
+            world.set_modified(self.inode, modified_ns as u64);
+            Ok(())
+        })
+    }
+
     fn attribute(&self) -> io::Result<Vec<u8>> {
         self.sim.call(Call::Read, |world, _| Ok(world.attribute(self.inode).to_vec()))
     }

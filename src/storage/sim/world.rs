@@ -217,6 +217,12 @@ impl World {
         times
     }
 
+    pub fn set_modified(&mut self, inode: u64, modified: u64) {
+        let times = Times { changed: self.tick(), modified };
+        self.inodes.entry(inode).or_default().times = times;
+        self.pending.push(Pending::Change { inode, times });
+    }
+
     pub fn create(&mut self, name: &str) -> u64 {
         self.last_inode += 1;
         let inode = self.last_inode;
