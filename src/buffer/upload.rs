@@ -176,6 +176,10 @@ impl<S: Sink> Sink for Unpanicking<S> {
     }
 }
 
+    fn receiver(&self) -> Option<String> {
+        self.0.receiver()
+    }
+
 pub(super) fn message_of(panic: &(dyn Any + Send)) -> &str {
     let text = panic.downcast_ref::<&str>().copied();
     text.or_else(|| panic.downcast_ref::<String>().map(String::as_str)).unwrap_or("no message")
