@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use rustix::process::Signal;
 
-use crate::harness::{Answer, Receiver, Sandbox, lines, until};
+use crate::harness::{Answer, Receiver, Sandbox, copy_directory, lines, until};
 
 /// A journal that keeps ten entries and raises an alert each time five more are lost.
 fn limited(command: &str) -> Sandbox {
@@ -125,4 +125,15 @@ fn skip_raises_the_alert_for_what_a_killed_replay_left_lost_and_waits_for_it() {
     let told: serde_json::Value =
         serde_json::from_str(&fs::read_to_string(sandbox.path("told")).unwrap()).unwrap();
     assert_eq!(told["lost"], 8, "{told}");
+}
+
+#[test]
+fn repairing_a_copy_says_that_it_is_one_and_that_its_alert_command_was_dropped() {
+    let sandbox = limited("true");
+    sandbox.append(["1"]);
+    let copy = sandbox.path("copy");
+    copy_directory(&sandbox.journal(), &copy);
+    let repair = |words: [&str; 2]| sandbox.edgesync(words).arg_path("-j", &copy).run();
+    repair(["verify", "--repair"]).exits(0).says("is a copy, or was restored").says("alert command");
+    repair(["verify", "--repair"]).exits(0).says_nothing();
 }
