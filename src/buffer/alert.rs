@@ -5,7 +5,7 @@ use std::sync::mpsc::{SyncSender, TrySendError, sync_channel};
 use std::sync::{OnceLock, Weak};
 use std::thread;
 
-use super::options::ThresholdCallback;
+use super::options::{AlertFailureCallback, ThresholdCallback};
 use super::upload::message_of;
 use super::{BufferStats, Shared};
 use crate::error::{Error, Result};
@@ -55,6 +55,13 @@ impl Alert {
         if let Some(Err(TrySendError::Full(()))) = self.calls.get().map(|calls| calls.try_send(())) {
             tracing::warn!("the dead-letter callback is slow: a call was left out");
         }
+    }
+}
+
+/// Says that the journal's alert command has failed. On that command's thread, which a panic must not end.
+pub(super) fn report_failure(callback: &AlertFailureCallback, failure: &str) {
+    if let Err(panic) = catch_unwind(AssertUnwindSafe(|| callback(failure))) {
+        tracing::error!(reason = message_of(&*panic), "the callback for failed alerts panicked");
     }
 }
 

@@ -14,7 +14,7 @@
 //! | `worker`, `upload` | the delivering thread; a closure as a sink |
 //! | `json` | an item as JSON; what JSON cannot say is refused |
 //! | `completion` | waiting, with or without a runtime |
-//! | `alert` | the callback for losses |
+//! | `alert` | the callbacks for losses and for failed alerts |
 //!
 //! Storage, batches, order, acknowledgement, dead letters and eviction are the journal's and the replayer's; nothing here
 //! knows how they work.
@@ -78,7 +78,7 @@ const SCRATCH_BYTES_MAX: usize = 1 << 20;
 /// the program and of the machine. A batch that was under way in a crash is sent again with the same boundaries and the same
 /// key: delivery is at least once. In memory everything ends with the buffer.
 ///
-/// Dropping a buffer closes it without waiting for the delivering thread.
+/// Dropping a buffer closes it without waiting for the delivering thread, or for an alert command.
 ///
 /// ```
 /// use edgesync::{Buffer, BufferOptions, UploadBatch, UploadResult};
@@ -187,6 +187,10 @@ impl<T> Buffer<T> {
         sink: impl Sink + 'static,
         stop: CurrentStop,
     ) -> Result<Self> {
+        // Before anything can raise an alert.
+        if let Some(callback) = options.on_alert_failure.take() {
+            journal.on_alert_failure(move |failure| alert::report_failure(&callback, failure));
+        }
         let callback = options.on_threshold.take();
         let intake = Intake::open(&journal, &options)?;
         let link = Link::new(intake.is_shared());
@@ -247,7 +251,9 @@ impl<T> Buffer<T> {
     /// to have it delivered first, await [`Buffer::connectivity_restored`].
     ///
     /// The completion waits for the delivering thread: an upload under way is broken off, a sink ends what it has begun. As
-    /// with [`Buffer::connectivity_lost`], whoever waits for a run hears [`RunEnd::Stopped`].
+    /// with [`Buffer::connectivity_lost`], whoever waits for a run hears [`RunEnd::Stopped`]. It also waits for the journal's
+    /// alert command if one runs, up to 10 s, and then ends it. A program that exits without waiting leaves that command
+    /// behind.
     ///
     /// # Errors
     /// The completion's: what kept entries that the disk did not take before from being written now. They are lost.

@@ -11,6 +11,9 @@ pub(super) const CAPACITY: u64 = 100_000;
 /// Called when the entries lost pass a multiple of the threshold.
 pub(super) type ThresholdCallback = Box<dyn Fn(&BufferStats) + Send>;
 
+/// Called with one line for people when the journal's alert command has failed.
+pub(super) type AlertFailureCallback = Box<dyn Fn(&str) + Send + Sync>;
+
 /// What [`Buffer::write`](super::Buffer::write) does when the disk does not take an entry.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 #[non_exhaustive]
@@ -35,6 +38,7 @@ pub struct BufferOptions {
     pub(super) dead_letter_threshold: u64,
     pub(super) on_disk_failure: OnDiskFailure,
     pub(super) on_threshold: Option<ThresholdCallback>,
+    pub(super) on_alert_failure: Option<AlertFailureCallback>,
 }
 
 impl Default for BufferOptions {
@@ -47,6 +51,7 @@ impl Default for BufferOptions {
             dead_letter_threshold: 1_000,
             on_disk_failure: OnDiskFailure::ReturnItem,
             on_threshold: None,
+            on_alert_failure: None,
         }
     }
 }
@@ -96,6 +101,14 @@ impl BufferOptions {
     #[must_use]
     pub fn on_dead_letter_threshold(mut self, callback: impl Fn(&BufferStats) + Send + 'static) -> Self {
         self.on_threshold = Some(Box::new(callback));
+        self
+    }
+
+    /// What to call when the alert command of a journal on disk (`edgesync init --alert-exec`) fails or is ended: one line for
+    /// people. It runs on a thread of its own; if it panics, nothing fails. Without it the failure is only a `tracing` event.
+    #[must_use]
+    pub fn on_alert_failure(mut self, callback: impl Fn(&str) + Send + Sync + 'static) -> Self {
+        self.on_alert_failure = Some(Box::new(callback));
         self
     }
 

@@ -51,7 +51,8 @@ pub enum UploadResult {
         reason: String,
     },
     /// The receiver will never take it as it is: halves are tried, in order, down to the entry at fault, which becomes a dead
-    /// letter. After ten of them in a row the buffer goes offline instead.
+    /// letter. Once [`BufferOptions::refusals_max`](crate::BufferOptions::refusals_max) entries in a row were refused, the
+    /// buffer goes offline instead.
     Refused {
         /// For people; kept with the dead letter.
         reason: String,
@@ -173,6 +174,10 @@ impl<S: Sink> Sink for Unpanicking<S> {
 
     fn guard(&mut self, lock: ExecLock) {
         self.0.guard(lock);
+    }
+
+    fn receiver(&self) -> Option<String> {
+        self.0.receiver()
     }
 }
 

@@ -9,6 +9,7 @@ use super::upload::{CurrentStop, Unpanicking};
 use crate::error::Result;
 use crate::replay::{OnRefused, ReplayOptions, ReplayReport, Replayer};
 use crate::sink::Sink;
+use crate::stop::Stop;
 
 /// What the delivering thread works with.
 pub(super) struct Worker<S> {
@@ -74,11 +75,15 @@ impl<S: Sink> Worker<S> {
     }
 }
 
-/// Says that the thread has ended, also when it panics.
+/// The alert command has this long to end once the buffer was closed, as it has after a command line's run.
+const ALERT_WAIT: Duration = Duration::from_secs(10);
+
+/// Waits for the alert command, and says that the thread has ended, also when it panics.
 struct Ends(Arc<Shared>);
 
 impl Drop for Ends {
     fn drop(&mut self) {
+        self.0.journal.finish_alerts(&Stop::never(), ALERT_WAIT);
         self.0.link.end();
     }
 }

@@ -6,7 +6,7 @@
 use std::ffi::{OsStr, OsString};
 use std::path::PathBuf;
 
-use clap::builder::{FalseyValueParser, Resettable};
+use clap::builder::{FalseyValueParser, Resettable, TypedValueParser as _};
 use clap::error::ErrorKind;
 use clap::{ArgMatches, CommandFactory as _, FromArgMatches as _, Parser, Subcommand, ValueHint};
 
@@ -107,6 +107,14 @@ pub fn parse(args: impl IntoIterator<Item = OsString>) -> Result<Parsed, Usage> 
         }
         Err(error) => Err(shorten(&error.render().to_string(), &meant)),
     }
+}
+
+/// Whether the arguments or the environment seem to ask for `--quiet`: for arguments that are wrong otherwise.
+pub fn asks_for_quiet(args: &[OsString]) -> bool {
+    let by_variable = std::env::var_os("EDGESYNC_QUIET").is_some_and(|value| {
+        FalseyValueParser::new().parse_ref(&clap::Command::new("edgesync"), None, &value).unwrap_or(false)
+    });
+    by_variable || args.iter().any(|word| word == "-q" || word == "--quiet")
 }
 
 /// The command that the arguments seem to mean, like "edgesync dead list".

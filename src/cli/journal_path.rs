@@ -92,7 +92,8 @@ fn prepare(journal: &Journal, voice: Voice) {
     journal.on_alert_failure(move |failure| voice.act(failure));
 }
 
-fn tell_if_renewed(journal: &Journal, voice: Voice) {
+/// Says that the journal has just got a new id, and what it lost with the old one.
+pub fn tell_if_renewed(journal: &Journal, voice: Voice) {
     if let Some(former) = journal.former_id() {
         let (path, id) = (journal.path().display(), journal.id());
         voice.problem(format_args!(

@@ -474,7 +474,7 @@ const INIT: PageText = PageText {
             Term("lost, threshold", "Entries evicted and dead-lettered so far; the threshold."),
             Term("limits", "An object with max_bytes, max_entries, max_age_s and overflow."),
             Text(
-                "Its environment names the journal in EDGESYNC_JOURNAL and EDGESYNC_JOURNAL_ID; EDGESYNC_TOKEN and EDGESYNC_HEADER are taken away. Its standard output goes to standard error. One command runs at a time for a journal; what is lost meanwhile is told in one further run. A command is ended after 60 seconds, and when append or replay is done, after 10 more or on a signal. One that fails is named on standard error, also with --quiet.",
+                "Its environment names the journal in EDGESYNC_JOURNAL and EDGESYNC_JOURNAL_ID; EDGESYNC_TOKEN and EDGESYNC_HEADER are taken away. Its standard output goes to standard error. One command runs at a time for a journal; what is lost meanwhile is told in one further run. A command is ended after 60 seconds, and when append, replay or skip is done, after 10 more or on a signal. One that fails is named on standard error, also with --quiet.",
             ),
         ],
     )],

@@ -31,7 +31,9 @@ use self::report::Voice;
 
 /// Runs the program and says what it came to.
 pub fn run(args: impl IntoIterator<Item = OsString>) -> ExitCode {
-    let mut voice = Voice { quiet: false, verbose: false };
+    let args: Vec<_> = args.into_iter().collect();
+    // Also of a command line that cannot be understood.
+    let mut voice = Voice { quiet: args::asks_for_quiet(&args), verbose: false };
     let result = match args::parse(args) {
         Ok(Parsed::Run(cli)) => {
             voice = cli.global.voice();

@@ -80,7 +80,12 @@ pub fn fatal(error: &anyhow::Error, voice: Voice) -> ExitCode {
     let code = code_of(error);
     // The other process is at it: there is nothing to do but to come again.
     if !(voice.quiet && code == ExitCode::Busy && passes_by_itself(error)) {
-        write(Style::Problem, one_line(error), hint_of(error).as_deref());
+        let (line, hint) = (one_line(error), hint_of(error));
+        match hint {
+            // One line, and the hint may be all that says what to do.
+            Some(hint) if voice.quiet => write(Style::Problem, format_args!("{line}; {hint}"), None),
+            hint => write(Style::Problem, line, hint.as_deref()),
+        }
     }
     code
 }

@@ -1,6 +1,7 @@
 //! `edgesync skip`.
 
-use edgesync::Seq;
+use anyhow::Context as _;
+use edgesync::{Seq, Stop};
 
 use super::args::GlobalArgs;
 use super::exit_code::ExitCode;
@@ -22,8 +23,13 @@ pub struct SkipArgs {
 pub fn run(args: &SkipArgs, global: &GlobalArgs, voice: Voice) -> anyhow::Result<ExitCode> {
     let path = JournalPath::of(global)?;
     signals::outlive_file_limit()?;
+    let (stopper, stop) = Stop::pair().context("cannot prepare for signals")?;
     let journal = journal_path::open(&path, voice)?;
-    let skipped = journal.skip(Seq::new(args.through).unwrap_or(Seq::FIRST))?;
+    signals::watch(move |_| stopper.stop())?;
+    let skipped = journal.heeding(&stop).skip(Seq::new(args.through).unwrap_or(Seq::FIRST));
+    // It raises the alert for what a run that was killed has left lost.
+    journal_path::finish_alerts(&journal, &stop);
+    let skipped = skipped?;
     let still_waiting = match journal.stats()?.pending {
         0 => "nothing waits now".to_owned(),
         1 => format!("1 still waits, from seq {} on", skipped.cursor),

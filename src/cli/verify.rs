@@ -5,7 +5,7 @@ use edgesync::Journal;
 
 use super::args::GlobalArgs;
 use super::exit_code::ExitCode;
-use super::journal_path::JournalPath;
+use super::journal_path::{self, JournalPath};
 use super::output::Output;
 use super::report::Voice;
 use super::{signals, values};
@@ -25,7 +25,9 @@ pub fn run(args: &VerifyArgs, global: &GlobalArgs, voice: Voice) -> anyhow::Resu
     let path = JournalPath::of(global)?;
     if args.repair {
         signals::outlive_file_limit()?;
-        Journal::repair(path.as_path(), &mut |done| voice.problem(format_args!("repaired: {done}")))?;
+        let repaired =
+            Journal::repair(path.as_path(), &mut |done| voice.problem(format_args!("repaired: {done}")))?;
+        journal_path::tell_if_renewed(&repaired, voice);
     }
     let journal = Journal::open_read_only(path.as_path())?;
     let mut output = Output::open()?;

@@ -81,7 +81,7 @@ impl fmt::Display for Notice {
                 write!(out, "the last line had no end when {event} and was not taken ({bytes} bytes)")
             }
             Self::TeeFailed { source } if source.kind() == io::ErrorKind::BrokenPipe => {
-                write!(out, "nobody reads what --tee passes on any more; journaling goes on")
+                write!(out, "stdout closed; --tee disabled, still writing to the journal")
             }
             Self::TeeFailed { source } => {
                 write!(out, "cannot pass lines on for --tee: {source}; journaling goes on")

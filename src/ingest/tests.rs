@@ -325,7 +325,7 @@ fn when_nobody_reads_what_is_passed_on_journaling_goes_on_and_that_is_told_once(
         }
     });
     assert_eq!(fed.unwrap(), report(3, 0, 0, false));
-    assert_eq!(run.told, ["nobody reads what --tee passes on any more; journaling goes on"]);
+    assert_eq!(run.told, ["stdout closed; --tee disabled, still writing to the journal"]);
 }
 
 #[test]

@@ -18,6 +18,7 @@ use std::time::{Duration, Instant};
 
 use super::alert_command::{self, End};
 use super::config::Limits;
+use super::cursor::{CursorFile, CursorState};
 use super::{Journal, layout};
 use crate::error::Result;
 use crate::printable::excerpt;
@@ -124,6 +125,27 @@ impl Alerts {
     fn lock(&self) -> MutexGuard<'_, State> {
         // Nothing panics while it holds the lock.
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Journal {
+    /// Moves the cursor one step, and raises an alert if the step has lost enough entries. Also a step that is meant for
+    /// something else can lose entries: it evicts what eviction has passed of a batch in flight.
+    ///
+    /// Only an evicting writer does without: it holds the append lock, and considers an alert once it has given that back.
+    pub(crate) fn step_cursor(
+        &self,
+        cursor_file: &CursorFile,
+        limits: &Limits,
+        step: impl FnOnce(&mut CursorState),
+    ) -> Result<CursorState> {
+        let mut before = 0;
+        let state = cursor_file.update(|state| {
+            before = state.lost();
+            step(state);
+        })?;
+        self.alerts().consider(self, limits, (before, state.lost()));
+        Ok(state)
     }
 }
 

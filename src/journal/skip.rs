@@ -1,7 +1,7 @@
 //! Moving the cursor past entries that a person gives up: on the record, and past nothing that was not written.
 
+use super::Journal;
 use super::cursor::CursorFile;
-use super::{CursorState, Journal};
 use crate::error::{Error, Result};
 use crate::record::Seq;
 use crate::storage::Open;
@@ -31,11 +31,12 @@ pub(super) fn skip(journal: &Journal, through: Seq) -> Result<Skipped> {
         }));
     }
     let cursor_file = CursorFile::open(journal.store(), Open::Write)?;
+    let limits = journal.current_config()?.limits;
     let before = cursor_file.load()?;
     if through < before.cursor {
         return Ok(Skipped { entries: 0, cursor: before.cursor });
     }
-    let after: CursorState = cursor_file.update(|state| state.skip_to(through.next()))?;
+    let after = journal.step_cursor(&cursor_file, &limits, |state| state.skip_to(through.next()))?;
     Ok(Skipped { entries: after.skipped - before.skipped, cursor: after.cursor })
 }
 
@@ -44,7 +45,7 @@ mod tests {
     use std::fs;
 
     use super::*;
-    use crate::journal::test_support::{Fixture, append};
+    use crate::journal::test_support::{Fixture, alerting_and_passed_in_flight, alerts, append};
     use crate::journal::{InFlight, Settings};
     use crate::sink::BodyFormat;
 
@@ -113,5 +114,15 @@ mod tests {
         let bounds: Vec<_> =
             state.in_flight.iter().map(|batch| (batch.first.get(), batch.last.get())).collect();
         assert_eq!(bounds, [(9, 10), (11, 15)]);
+    }
+
+    #[test]
+    fn a_loss_that_a_skip_finds_raises_the_alert_and_what_is_skipped_does_not() {
+        let (fixture, journal) = alerting_and_passed_in_flight();
+        assert_eq!(journal.skip(seq(16)).unwrap(), Skipped { entries: 1, cursor: seq(17) });
+        assert_eq!(journal.stats().unwrap().evicted, 15);
+        assert_eq!(alerts(&fixture, &journal), [15]);
+        journal.skip(seq(30)).unwrap();
+        assert_eq!(alerts(&fixture, &journal), [15]);
     }
 }

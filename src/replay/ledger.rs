@@ -9,7 +9,7 @@ use super::batcher::{Filled, rebuild};
 use super::read_ahead::ReadAhead;
 use crate::error::Result;
 use crate::journal::{
-    Attempts, CursorFile, CursorState, Damage, Ending, InFlight, Item, Journal, Reader, Route,
+    Attempts, CursorFile, CursorState, Damage, Ending, InFlight, Item, Journal, Limits, Reader, Route,
     keep_dead_letter, set_aside,
 };
 use crate::record::Seq;
@@ -22,6 +22,8 @@ pub(crate) struct Ledger {
     /// The journal's id, and what it was before.
     id: Uuid,
     former: Option<FormerJournal>,
+    /// When an alert is raised, and which command that runs.
+    limits: Limits,
     /// Held: it keeps others from delivering. What is in it is only told.
     replay_lock: File,
     attempts: Attempts,
@@ -59,6 +61,7 @@ impl Ledger {
             journal: journal.clone(),
             id: config.id,
             former: config.former,
+            limits: config.limits,
             replay_lock,
             attempts,
             refusal: None,
@@ -203,12 +206,6 @@ impl Ledger {
                 journal.with_room(|| keep_dead_letter(journal, &record, status, reason))?;
                 self.refusal = Some(format!("seq {seq} was refused with status {status}: {reason}"));
                 self.step(|state| state.dead_lettered(seq))?;
-                let lost = self.state.lost();
-                self.journal.alerts().consider(
-                    &self.journal,
-                    &self.journal.config().limits,
-                    (lost - 1, lost),
-                );
                 Ok(true)
             }
             Some(Item::Damaged(damage)) => self.step_over(&damage).map(|()| false),
@@ -257,7 +254,7 @@ impl Ledger {
     fn step(&mut self, step: impl FnOnce(&mut CursorState)) -> Result<()> {
         let (taken, named) = (self.taken, self.route.filter(|_| self.named));
         let renewed = self.former.map(|_| self.id);
-        self.state = self.cursor_file.update(|state| {
+        self.state = self.journal.step_cursor(&self.cursor_file, &self.limits, |state| {
             if let Some(last) = taken {
                 state.delivered(last);
                 state.introduced = renewed.or(state.introduced);

@@ -6,7 +6,7 @@ use std::time::Instant;
 
 use super::*;
 use crate::exec_lock::ExecLock;
-use crate::journal::test_support::{Fixture, append};
+use crate::journal::test_support::{Fixture, alerting, alerting_and_passed_in_flight, alerts, append};
 use crate::journal::{CursorFile, CursorState, InFlight, Item, Settings, keep_dead_letter};
 use crate::record::Seq;
 use crate::sink::{Batch, Outcome};
@@ -375,6 +375,31 @@ fn what_is_evicted_in_flight_and_then_taken_counts_as_delivered() {
     assert_eq!((report.delivered, report.evicted), (8, 4));
     let stats = journal.stats().unwrap();
     assert_eq!((stats.delivered, stats.evicted, stats.pending), (8, 4, 10));
+}
+
+#[test]
+fn a_loss_that_a_run_finds_when_it_begins_raises_the_alert() {
+    let (fixture, journal) = alerting_and_passed_in_flight();
+    let report = run(&journal, &Script::accepting(), &options(20));
+    assert_eq!((report.evicted, report.delivered), (15, 15));
+    assert_eq!(alerts(&fixture, &journal), [15]);
+}
+
+#[test]
+fn a_loss_that_a_refused_batch_brings_to_light_raises_the_alert() {
+    let (fixture, journal) = alerting();
+    let writer = journal.clone();
+    let script = Script::new(move |_, count| {
+        if count > 1 {
+            return TAKEN;
+        }
+        // All that is on the link is passed by eviction, and then refused.
+        append(&writer, 16, 15);
+        refused()
+    });
+    let report = run(&journal, &script, &options(20));
+    assert_eq!((report.evicted, report.dead_lettered), (15, 0));
+    assert_eq!(alerts(&fixture, &journal), [15]);
 }
 
 #[test]

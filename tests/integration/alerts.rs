@@ -2,10 +2,11 @@
 //! outlive the process that raised it.
 
 use std::fs;
+use std::time::Duration;
 
 use rustix::process::Signal;
 
-use crate::harness::{Receiver, Sandbox, lines, until};
+use crate::harness::{Answer, Receiver, Sandbox, copy_directory, lines, until};
 
 /// A journal that keeps ten entries and raises an alert each time five more are lost.
 fn limited(command: &str) -> Sandbox {
@@ -107,4 +108,32 @@ fn append_waits_for_its_alert_command() {
     let sandbox = limited("exec > /dev/null 2>&1; sleep 0.3; echo done > done");
     sandbox.edgesync(["append", "-q"]).stdin(numbers(17)).run().exits(0).says_nothing();
     assert!(sandbox.path("done").exists());
+}
+
+#[test]
+fn skip_raises_the_alert_for_what_a_killed_replay_left_lost_and_waits_for_it() {
+    let sandbox = limited("sleep 0.3; cat > told");
+    sandbox.edgesync(["append"]).stdin(numbers(10)).run().exits(0);
+    let receiver = Receiver::always(Answer::new(204).after(Duration::from_secs(20)));
+    let replay = sandbox.replay_to(&receiver).spawn();
+    until("the request", || (receiver.request_count() > 0).then_some(()));
+    // Eviction passes what is on the link, and leaves it to the answer.
+    sandbox.edgesync(["append"]).stdin(numbers(8)).run().exits(0);
+    replay.kill();
+    assert!(!sandbox.path("told").exists());
+    sandbox.edgesync(["skip", "--through", "9"]).run().exits(0);
+    let told: serde_json::Value =
+        serde_json::from_str(&fs::read_to_string(sandbox.path("told")).unwrap()).unwrap();
+    assert_eq!(told["lost"], 8, "{told}");
+}
+
+#[test]
+fn repairing_a_copy_says_that_it_is_one_and_that_its_alert_command_was_dropped() {
+    let sandbox = limited("true");
+    sandbox.append(["1"]);
+    let copy = sandbox.path("copy");
+    copy_directory(&sandbox.journal(), &copy);
+    let repair = |words: [&str; 2]| sandbox.edgesync(words).arg_path("-j", &copy).run();
+    repair(["verify", "--repair"]).exits(0).says("is a copy, or was restored").says("alert command");
+    repair(["verify", "--repair"]).exits(0).says_nothing();
 }

@@ -104,6 +104,24 @@ fn quiet_verify_says_in_one_line_that_there_is_damage() {
     says_one_line(&sandbox.edgesync(["verify", "-q"]).run(), 6, "1 entry lost");
 }
 
+#[test]
+fn under_quiet_an_error_and_what_to_do_about_it_are_one_line() {
+    let sandbox = Sandbox::new();
+    let replay = |words: &[&str]| sandbox.replay_to_url(UNREACHABLE).args(words);
+    says_one_line(&replay(&["-q"]).run(), 2, "`edgesync init -j");
+    says_one_line(&replay(&["-q", "--bogus"]).run(), 2, "`edgesync replay --help`");
+    says_one_line(&replay(&["--bogus", "--quiet"]).run(), 2, "`edgesync replay --help`");
+    let by_variable = |value| replay(&["--bogus"]).env("EDGESYNC_QUIET", value).run();
+    says_one_line(&by_variable("1"), 2, "`edgesync replay --help`");
+    for output in [by_variable("0"), replay(&[]).run()] {
+        assert_eq!(output.exits(2).stderr().lines().count(), 2, "{}", output.stderr());
+    }
+
+    sandbox.append(["1"]);
+    fs::write(sandbox.journal().join("cursor"), "").unwrap();
+    says_one_line(&replay(&["-q"]).run(), 6, "`edgesync verify --repair`");
+}
+
 /// A text key of the stats; none if it is null.
 fn text(sandbox: &Sandbox, key: &str) -> Option<String> {
     let stats = sandbox.stats();

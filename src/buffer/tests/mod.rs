@@ -1,5 +1,6 @@
 //! The buffer's promises: each row of what its ancestor offers, each place where the ancestor breaks, and what is new.
 
+mod alerts;
 mod ancestor_breaks;
 mod cancelling;
 mod failing_disk;

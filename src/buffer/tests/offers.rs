@@ -153,6 +153,34 @@ fn a_panicking_sink_is_try_later() {
     assert!(matches!(drain(&buffer).end, RunEnd::Later { .. }));
 }
 
+/// A receiver with a name, which names the last entry that it took only in its first answer.
+struct Forgetful {
+    acknowledges: bool,
+}
+
+impl Sink for Forgetful {
+    fn send(&mut self, batch: &Batch, _attempt: u32) -> Outcome {
+        let acknowledges = std::mem::take(&mut self.acknowledges);
+        Outcome::Delivered { through: acknowledges.then(|| batch.last.get()) }
+    }
+
+    fn receiver(&self) -> Option<String> {
+        Some("https://example.com/ingest".into())
+    }
+}
+
+#[test]
+fn a_receiver_that_has_once_acknowledged_must_go_on_to_for_a_buffer_too() {
+    let buffer = Buffer::with_sink(BufferOptions::default(), Forgetful { acknowledges: true }).unwrap();
+    write(&buffer, 1..=3);
+    assert_eq!(drain(&buffer).delivered, 3);
+    write(&buffer, 4..=5);
+    let report = drain(&buffer);
+    assert!(matches!(report.end, RunEnd::Unacknowledged { .. }), "{report:?}");
+    assert_eq!((report.delivered, report.remaining), (0, 2));
+    assert!(!buffer.is_online());
+}
+
 #[test]
 fn what_is_refused_becomes_a_dead_letter_and_the_rest_is_delivered() {
     let place = Place::new();

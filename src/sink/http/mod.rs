@@ -153,6 +153,8 @@ impl Sink for HttpSink {
         if self.stop.is_stopped() {
             return failure::stopped(&self.receiver);
         }
+        // What an earlier request has left there says nothing about this one.
+        self.departures.take();
         match self.agent.run(self.request.build(batch)) {
             Ok(mut response) => {
                 // Before more is read: the rest may come later, when more has left.

@@ -66,7 +66,7 @@ pub(super) enum Departure {
 pub(super) struct Departures(Arc<Mutex<Option<Departure>>>);
 
 impl Departures {
-    fn note(&self, departure: Departure) {
+    pub(super) fn note(&self, departure: Departure) {
         *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Some(departure);
     }
 
@@ -196,14 +196,16 @@ fn connect(uri: &Uri, config: &Config, timeout: NextTimeout) -> Result<TcpStream
 }
 
 impl Wire {
-    /// Waits until the connection is ready for `what`, or possibly for less: the caller tries again either way.
-    fn wait_for(&self, what: PollFlags, deadline: Deadline) -> Result<(), Error> {
+    /// Waits until the connection is ready for `what`, or possibly for less: the caller tries again either way. Waits no longer
+    /// than `cap`, whose end is no time-out.
+    fn wait_for(&self, what: PollFlags, deadline: Deadline, cap: Option<Duration>) -> Result<(), Error> {
         let deadline = deadline.or_stopped(&self.stop);
         let left = deadline.left();
         if left.is_some_and(|left| left.is_zero()) {
             return Err(Error::Timeout(deadline.reason));
         }
-        let timeout = left.and_then(|left| Timespec::try_from(left).ok());
+        let wait = left.into_iter().chain(cap).min();
+        let timeout = wait.and_then(|wait| Timespec::try_from(wait).ok());
         let stream = PollFd::new(&self.stream, what);
         // Once stopped its descriptor is always ready, and would end every wait at once.
         let polled = match self.stop.as_fd().filter(|_| !self.stop.is_stopped()) {
@@ -226,7 +228,7 @@ impl Wire {
             match (&self.stream).write(&self.buffers.output()[sent..amount]) {
                 Ok(count) => sent += count,
                 Err(error) => match error.kind() {
-                    ErrorKind::WouldBlock => self.wait_for(PollFlags::OUT, deadline)?,
+                    ErrorKind::WouldBlock => self.wait_for(PollFlags::OUT, deadline, None)?,
                     ErrorKind::Interrupted => {}
                     ErrorKind::BrokenPipe | ErrorKind::ConnectionReset | ErrorKind::ConnectionAborted => {
                         self.write_error = Some(error);
@@ -241,9 +243,9 @@ impl Wire {
     /// Waits for input; looks at the send queue now and then, until all that was written is acknowledged.
     fn wait_for_input(&mut self, deadline: Deadline, look_after: &mut Duration) -> Result<(), Error> {
         if self.acknowledged {
-            return self.wait_for(PollFlags::IN, deadline);
+            return self.wait_for(PollFlags::IN, deadline, None);
         }
-        self.wait_for(PollFlags::IN, deadline.no_later_than(*look_after))?;
+        self.wait_for(PollFlags::IN, deadline, Some(*look_after))?;
         self.acknowledged = SendQueue::of(&self.stream) == SendQueue::Bytes(0);
         *look_after = look_after.saturating_mul(2);
         Ok(())
@@ -321,13 +323,34 @@ impl Deadline {
         Self { at: self.at.into_iter().chain(stopped).min(), ..self }
     }
 
-    /// The sooner one of this and a time from now.
-    fn no_later_than(self, wait: Duration) -> Self {
-        let then = Instant::now().checked_add(wait);
-        Self { at: self.at.into_iter().chain(then).min(), ..self }
-    }
-
     fn left(self) -> Option<Duration> {
         self.at.map(|at| at.saturating_duration_since(Instant::now()))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::net::TcpListener;
+
+    use super::*;
+
+    #[test]
+    fn a_look_at_the_send_queue_that_comes_late_is_no_time_out() {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let stream = TcpStream::connect(listener.local_addr().unwrap()).unwrap();
+        let mut wire = Wire {
+            stream,
+            buffers: LazyBuffers::new(64, 64),
+            stop: Stop::never(),
+            write_error: None,
+            cut_short: false,
+            acknowledged: false,
+            departure: Departures::default(),
+        };
+        let deadline =
+            Deadline { at: Some(Instant::now() + Duration::from_secs(60)), reason: Timeout::Global };
+        // The interval is over before the thread gets to wait: it was not scheduled meanwhile.
+        let mut look_after = Duration::ZERO;
+        wire.wait_for_input(deadline, &mut look_after).unwrap();
     }
 }

@@ -4,6 +4,7 @@ use std::io::{BufReader, Read, Write};
 use std::net::TcpStream;
 use std::thread;
 
+use super::super::wire::{Departure, Departures};
 use super::server::{OK, Request, Server, read_request};
 use super::*;
 
@@ -124,4 +125,23 @@ fn a_receiver_that_hangs_up_after_its_answer_has_the_batch() {
     for _ in 0..20 {
         assert_eq!(send_large(&server), delivered());
     }
+}
+
+#[test]
+fn what_an_earlier_answer_left_noted_is_gone_before_the_next_request() {
+    let departures = Departures::default();
+    let noted = departures.clone();
+    let (found, finds) = std::sync::mpsc::channel();
+    let server = Server::start(move |stream, _| {
+        let mut reader = BufReader::new(stream);
+        read_request(&mut reader).unwrap();
+        // Nothing of the answer has been read yet.
+        found.send(noted.take()).unwrap();
+        reader.get_mut().write_all(OK.as_bytes()).unwrap();
+    });
+    let mut sink = sink(options(&server.url, PATIENT));
+    sink.departures.clone_from(&departures);
+    departures.note(Departure::Whole);
+    sink.send(&batch(b"1\n"), 1);
+    assert_eq!(finds.recv_timeout(PATIENT).unwrap(), Departure::Broken, "nothing is noted");
 }
