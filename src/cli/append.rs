@@ -71,10 +71,18 @@ pub fn run(args: AppendArgs, global: &GlobalArgs, voice: Voice) -> anyhow::Resul
     let mut tee = if args.tee { Some(output::Patient::new(&stop)?) } else { None };
     reads.store(true, Ordering::SeqCst);
     let tee = tee.as_mut().map(|stdout| stdout as &mut (dyn Write + Send));
-    let mut say = |notice| say(&notice, voice);
+    let mut lost = None;
+    let mut say = |notice| match notice {
+        // It goes with the error, so that `--quiet` has it too: whoever feeds the lines has to know which to feed again.
+        Notice::Failed { .. } => lost = Some(notice.to_string()),
+        notice => say(&notice, voice),
+    };
     let report = edgesync::ingest(&journal, input, tee, &options, &stop, &mut say);
     journal_path::finish_alerts(&journal, &stop);
-    let report = report?;
+    let report = match lost {
+        Some(lost) => report.context(lost)?,
+        None => report?,
+    };
     tell(&report, &journal, voice);
     Ok(code_of(&report))
 }

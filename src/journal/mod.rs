@@ -259,6 +259,8 @@ impl Journal {
         if !settings.new_id && self.config().clone().with(&settings)? == *self.config() {
             return Ok((self, remarks));
         }
+        // A new id in the middle of a delivery would name a former end that the receiver has passed.
+        let _delivery = settings.new_id.then(|| self.lock_for_delivery()).transpose()?;
         let store = self.store().clone();
         let lock = store.open(layout::APPEND_LOCK, Open::Create)?;
         let guard = lock.lock()?;

@@ -388,6 +388,14 @@ fn changed_limits_leave_the_id_and_a_new_one_is_given_on_demand() {
 }
 
 #[test]
+fn a_new_id_is_not_given_while_a_run_delivers_under_the_old_one() {
+    let (fixture, journal) = Fixture::new(&Settings::default());
+    let _delivers = journal.lock_for_delivery().unwrap();
+    let asked = Journal::open_or_create(&fixture.path, &Settings { new_id: true, ..Settings::default() });
+    assert!(matches!(asked, Err(Error::Busy { .. })));
+}
+
+#[test]
 fn an_alert_is_raised_each_time_the_lost_entries_pass_a_multiple_of_the_threshold() {
     let directory = tempfile::tempdir().unwrap();
     let log = directory.path().join("alerts");

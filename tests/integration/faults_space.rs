@@ -32,11 +32,13 @@ fn on_a_full_disk_append_names_what_it_did_not_take_and_delivering_makes_room() 
 
     // Not one byte is left, and still it is delivered and given back.
     volume.fill();
-    program(&["append"])
-        .stdin(&*lines(&input[..100]))
-        .run()
-        .exits(1)
-        .says("line 1 and those after it were not taken");
+    for words in [&["append"][..], &["append", "-q"]] {
+        program(words)
+            .stdin(&*lines(&input[..100]))
+            .run()
+            .exits(1)
+            .says("line 1 and those after it were not taken");
+    }
     let receiver = Receiver::accepting();
     sandbox.replay_to(&receiver).arg_path("-j", &journal).run().exits(0);
     receiver.assert_in_order_once(passed_on);
