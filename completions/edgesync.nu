@@ -4,7 +4,7 @@ module completions {
   export extern edgesync [
     --journal(-j): directory  # The journal's directory [default: $XDG_STATE_HOME/edgesync/journal]
     --quiet(-q)               # Print nothing where the next run may succeed by itself, and one line where a person has to act
-    --verbose(-v)             # Say how it went, even if nobody is watching
+    --verbose(-v)             # Say how the run went, also where standard error is not a terminal
     --help(-h)                # Print help (see more with '--help')
     --version(-V)             # Print version
   ]
@@ -18,17 +18,17 @@ module completions {
     --tee                     # Pass each line on to standard output once it is durable
     --text                    # Take lines that are not JSON, and store each line as a JSON string
     --sync: string            # When to sync: always, interval=DURATION or never
-    --max-line: string        # Reject lines that are longer
+    --max-line: string        # Reject lines that are longer; 64MiB is the most
     --max-entries: string     # Keep at most this many entries that wait; 0 for no limit
     --max-bytes: string       # Take at most this much disk; a new journal takes 1GiB
-    --max-age: string         # Keep entries that wait at most this long, counted while the machine is up; 0 for no limit
+    --max-age: string         # Drop entries that have waited longer than this, counted while the machine is up; 0 for no limit
     --overflow: string@"nu-complete edgesync append overflow" # What to do at the limit; a new journal has drop-oldest
     --segment-bytes: string   # Begin a new segment file at this size; a new journal has 16MiB
-    --dead-letter-threshold: string # Raise an alert each time so many more entries were evicted or dead-lettered; a new journal has 1000; 0 for never
+    --dead-letter-threshold: string # Raise an alert each time this many more entries were evicted or dead-lettered; a new journal has 1000; 0 for never
     --alert-exec: string      # What an alert runs, with the stats as JSON on its standard input; '' for nothing
     --journal(-j): directory  # The journal's directory [default: $XDG_STATE_HOME/edgesync/journal]
     --quiet(-q)               # Print nothing where the next run may succeed by itself, and one line where a person has to act
-    --verbose(-v)             # Say how it went, even if nobody is watching
+    --verbose(-v)             # Say how the run went, also where standard error is not a terminal
     --help(-h)                # Print help (see more with '--help')
   ]
 
@@ -56,7 +56,7 @@ module completions {
     --backoff-max: string     # Never wait longer than this between retries
     --timeout: string         # Give one request, or one run of the command, this long
     --on-refused: string@"nu-complete edgesync replay on_refused" # What to do with an entry that is refused for good
-    --refusals-max: string    # Take it that the receiver refuses everything when it has refused this many entries in a row; 0: never
+    --refusals-max: string    # Stop after this many refusals in a row; 0: never stop
     --require-ack: string@"nu-complete edgesync replay require_ack" # Whether a success counts for which the receiver does not send Edgesync-Acked-Seq
     --header: string          # Send this header field, written 'Name: value'; may be repeated
     --header-file: path       # Send the header fields of this file: one 'Name: value' a line, # begins a comment
@@ -64,7 +64,7 @@ module completions {
     --ca-cert: path           # Trust the certificate authorities of this PEM file, and no others
     --journal(-j): directory  # The journal's directory [default: $XDG_STATE_HOME/edgesync/journal]
     --quiet(-q)               # Print nothing where the next run may succeed by itself, and one line where a person has to act
-    --verbose(-v)             # Say how it went, even if nobody is watching
+    --verbose(-v)             # Say how the run went, also where standard error is not a terminal
     --help(-h)                # Print help (see more with '--help')
   ]
 
@@ -77,7 +77,7 @@ module completions {
     --format: string@"nu-complete edgesync stats format" # How to print
     --journal(-j): directory  # The journal's directory [default: $XDG_STATE_HOME/edgesync/journal]
     --quiet(-q)               # Print nothing where the next run may succeed by itself, and one line where a person has to act
-    --verbose(-v)             # Say how it went, even if nobody is watching
+    --verbose(-v)             # Say how the run went, also where standard error is not a terminal
     --help(-h)                # Print help (see more with '--help')
   ]
 
@@ -91,7 +91,7 @@ module completions {
     --follow(-f)              # At the end wait for more, until interrupted
     --journal(-j): directory  # The journal's directory [default: $XDG_STATE_HOME/edgesync/journal]
     --quiet(-q)               # Print nothing where the next run may succeed by itself, and one line where a person has to act
-    --verbose(-v)             # Say how it went, even if nobody is watching
+    --verbose(-v)             # Say how the run went, also where standard error is not a terminal
     --help(-h)                # Print help (see more with '--help')
   ]
 
@@ -99,7 +99,7 @@ module completions {
   export extern "edgesync dead" [
     --journal(-j): directory  # The journal's directory [default: $XDG_STATE_HOME/edgesync/journal]
     --quiet(-q)               # Print nothing where the next run may succeed by itself, and one line where a person has to act
-    --verbose(-v)             # Say how it went, even if nobody is watching
+    --verbose(-v)             # Say how the run went, also where standard error is not a terminal
     --help(-h)                # Print help (see more with '--help')
   ]
 
@@ -112,7 +112,7 @@ module completions {
     --format: string@"nu-complete edgesync dead list format" # How to print
     --journal(-j): directory  # The journal's directory [default: $XDG_STATE_HOME/edgesync/journal]
     --quiet(-q)               # Print nothing where the next run may succeed by itself, and one line where a person has to act
-    --verbose(-v)             # Say how it went, even if nobody is watching
+    --verbose(-v)             # Say how the run went, also where standard error is not a terminal
     --help(-h)                # Print help (see more with '--help')
   ]
 
@@ -121,25 +121,25 @@ module completions {
     --through: string         # Skip every entry up to and including this seq
     --journal(-j): directory  # The journal's directory [default: $XDG_STATE_HOME/edgesync/journal]
     --quiet(-q)               # Print nothing where the next run may succeed by itself, and one line where a person has to act
-    --verbose(-v)             # Say how it went, even if nobody is watching
+    --verbose(-v)             # Say how the run went, also where standard error is not a terminal
     --help(-h)                # Print help (see more with '--help')
   ]
 
-  # Gives back the disk space of entries that were dealt with
+  # Gives back the disk space of settled entries
   export extern "edgesync compact" [
     --dry-run                 # Say what would be given back, and change nothing
     --journal(-j): directory  # The journal's directory [default: $XDG_STATE_HOME/edgesync/journal]
     --quiet(-q)               # Print nothing where the next run may succeed by itself, and one line where a person has to act
-    --verbose(-v)             # Say how it went, even if nobody is watching
+    --verbose(-v)             # Say how the run went, also where standard error is not a terminal
     --help(-h)                # Print help (see more with '--help')
   ]
 
-  # Reads every byte of the journal; says what is damaged, and where
+  # Reads every entry and every line of the side files; says what is damaged, and where
   export extern "edgesync verify" [
     --repair                  # Make a damaged journal usable again, and say what was done
     --journal(-j): directory  # The journal's directory [default: $XDG_STATE_HOME/edgesync/journal]
     --quiet(-q)               # Print nothing where the next run may succeed by itself, and one line where a person has to act
-    --verbose(-v)             # Say how it went, even if nobody is watching
+    --verbose(-v)             # Say how the run went, also where standard error is not a terminal
     --help(-h)                # Print help (see more with '--help')
   ]
 
@@ -152,14 +152,14 @@ module completions {
     --new-id                  # Give the journal a new id, as a copy or a restored backup needs that has not got one by itself
     --max-entries: string     # Keep at most this many entries that wait; 0 for no limit
     --max-bytes: string       # Take at most this much disk; a new journal takes 1GiB
-    --max-age: string         # Keep entries that wait at most this long, counted while the machine is up; 0 for no limit
+    --max-age: string         # Drop entries that have waited longer than this, counted while the machine is up; 0 for no limit
     --overflow: string@"nu-complete edgesync init overflow" # What to do at the limit; a new journal has drop-oldest
     --segment-bytes: string   # Begin a new segment file at this size; a new journal has 16MiB
-    --dead-letter-threshold: string # Raise an alert each time so many more entries were evicted or dead-lettered; a new journal has 1000; 0 for never
+    --dead-letter-threshold: string # Raise an alert each time this many more entries were evicted or dead-lettered; a new journal has 1000; 0 for never
     --alert-exec: string      # What an alert runs, with the stats as JSON on its standard input; '' for nothing
     --journal(-j): directory  # The journal's directory [default: $XDG_STATE_HOME/edgesync/journal]
     --quiet(-q)               # Print nothing where the next run may succeed by itself, and one line where a person has to act
-    --verbose(-v)             # Say how it went, even if nobody is watching
+    --verbose(-v)             # Say how the run went, also where standard error is not a terminal
     --help(-h)                # Print help (see more with '--help')
   ]
 
@@ -168,7 +168,7 @@ module completions {
     --dir: directory          # Write all pages into this directory instead
     --journal(-j): directory  # The journal's directory [default: $XDG_STATE_HOME/edgesync/journal]
     --quiet(-q)               # Print nothing where the next run may succeed by itself, and one line where a person has to act
-    --verbose(-v)             # Say how it went, even if nobody is watching
+    --verbose(-v)             # Say how the run went, also where standard error is not a terminal
     --help(-h)                # Print help (see more with '--help')
     ...page: string           # A command, like replay or dead list; without it the page of edgesync itself
   ]
@@ -182,7 +182,7 @@ module completions {
     --dir: directory          # Write the scripts for all shells into this directory instead
     --journal(-j): directory  # The journal's directory [default: $XDG_STATE_HOME/edgesync/journal]
     --quiet(-q)               # Print nothing where the next run may succeed by itself, and one line where a person has to act
-    --verbose(-v)             # Say how it went, even if nobody is watching
+    --verbose(-v)             # Say how the run went, also where standard error is not a terminal
     --help(-h)                # Print help (see more with '--help')
     shell?: string@"nu-complete edgesync completions shell" # The shell
   ]

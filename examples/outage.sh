@@ -60,7 +60,7 @@ url=$("$receiver" 127.0.0.1:0 --idle 0 2>/dev/null)
 address=${url#http://}
 address=${address%/}
 
-say "The link is down: nobody listens at $url. The sensors go on all the same."
+say "The link is down: nothing listens at $url. The sensors go on all the same."
 run "sensors | edgesync append"
 for _ in 1 2 3 4; do
     readings

@@ -19,7 +19,8 @@ use super::{journal_path, man_text, signals, values};
 /// Reads JSON lines from standard input and writes them durably
 ///
 /// Each line is one entry: one JSON value, kept byte for byte. Exit code 0 means that all of them are on the disk.
-/// The journal is created if there is none. Lines that are not JSON are set aside in rejected.jsonl, and make the exit code 5.
+/// The journal is created if there is none. Lines that are not JSON, or too long, are set aside in rejected.jsonl and make the exit
+/// code 5. On an existing journal `append` can raise limits, not lower them; use `edgesync init` for that.
 #[derive(Debug, clap::Args)]
 #[command(after_help = help_section(man_text::APPEND.exit))]
 pub struct AppendArgs {
@@ -36,7 +37,9 @@ pub struct AppendArgs {
     #[arg(long, value_name = "POLICY", env = "EDGESYNC_SYNC", value_parser = values::sync_policy)]
     #[arg(default_value = "always", hide_possible_values = true)]
     sync: SyncPolicy,
-    /// Reject lines that are longer
+    /// Reject lines that are longer; 64MiB is the most
+    ///
+    /// A line that is longer than an eighth of --max-bytes is rejected too.
     #[arg(long, value_name = "SIZE", env = "EDGESYNC_MAX_LINE", value_parser = values::memory_size)]
     #[arg(default_value = "1MiB")]
     max_line: usize,

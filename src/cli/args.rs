@@ -30,7 +30,7 @@ use super::verify::VerifyArgs;
 /// delivered in the order in which they were written, to an HTTP endpoint or to a command, at least once each.
 #[derive(Debug, Parser)]
 #[command(name = "edgesync", version, max_term_width = 100, disable_help_subcommand = true)]
-#[command(after_help = help_section(&ExitCode::ALL), arg_required_else_help = false)]
+#[command(after_help = help_section(&ExitCode::TEXTS), arg_required_else_help = false)]
 pub struct Cli {
     #[command(flatten)]
     pub global: GlobalArgs,
@@ -48,12 +48,13 @@ pub struct GlobalArgs {
     pub journal: Option<PathBuf>,
     /// Print nothing where the next run may succeed by itself, and one line where a person has to act
     ///
-    /// Made for cron: no connection, 429, 5xx and another process delivering are silent; wrong set-up, refused entries, rejected lines,
-    /// damage and a full journal are not. The exit code is the same.
+    /// Made for cron. Silent: no connection, an unknown host, 429, 5xx, another process that delivers, entries that were dropped at the
+    /// limit, a new id. Not silent: a URL that cannot be right, answers that mean wrong set-up (401, 404 and the like), TLS that fails,
+    /// refused entries, rejected lines, damage, a full journal, a dropped or failed alert command, errors. The exit code is the same.
     #[arg(short, long, env = "EDGESYNC_QUIET", value_parser = FalseyValueParser::new())]
     #[arg(global = true, help_heading = "Global options")]
     pub quiet: bool,
-    /// Say how it went, even if nobody is watching
+    /// Say how the run went, also where standard error is not a terminal
     #[arg(short, long, env = "EDGESYNC_VERBOSE", value_parser = FalseyValueParser::new())]
     #[arg(global = true, help_heading = "Global options")]
     pub verbose: bool,

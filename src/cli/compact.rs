@@ -9,7 +9,7 @@ use super::journal_path::JournalPath;
 use super::report::Voice;
 use super::{journal_path, output, signals, values};
 
-/// Gives back the disk space of entries that were dealt with
+/// Gives back the disk space of settled entries
 ///
 /// Whole segment files are removed; entries that still wait are never rewritten, which spares flash.
 #[derive(Debug, clap::Args)]

@@ -49,13 +49,14 @@ impl ExitCode {
         self as u8
     }
 
+    /// What it means where nothing more is known than the number. A command that does less says less: see [`ExitCode::means`].
     pub const fn meaning(self) -> &'static str {
         match self {
             Self::Done => {
                 "done: all lines durable; nothing that was pending at the start is left; journal sound"
             }
             Self::Failed => "failed: I/O or internal error; what was acknowledged is safe",
-            Self::Usage => "wrong usage",
+            Self::Usage => "usage error, or settings that cannot work",
             Self::Partial => "partial: some entries were settled, others still wait",
             Self::NothingDelivered => {
                 "nothing settled: the sink cannot be reached or refuses everything; everything still waits"
@@ -67,16 +68,44 @@ impl ExitCode {
         }
     }
 
-    /// What a cron job does about it.
-    pub const fn then(self) -> &'static str {
+    /// What a person or a script does about it.
+    pub const fn what_to_do(self) -> &'static str {
         match self {
-            Self::Done => "is happy",
-            Self::Failed | Self::SetAside => "looks",
-            Self::Usage => "is fixed",
-            Self::Partial | Self::NothingDelivered | Self::Busy => "tries again",
-            Self::Unsound => "runs `verify`",
-            Self::Full => "makes room",
+            Self::Done => "nothing",
+            Self::Failed | Self::SetAside => "look at the message",
+            Self::Usage => "fix the command line",
+            Self::Partial | Self::NothingDelivered | Self::Busy => "try again",
+            Self::Unsound => "run `edgesync verify`",
+            Self::Full => "make room",
         }
+    }
+
+    /// The texts of this code as the README's table has them.
+    pub const fn text(self) -> ExitText {
+        self.means(self.meaning())
+    }
+
+    /// The texts of this code for a command for which it means this.
+    pub const fn means(self, meaning: &'static str) -> ExitText {
+        ExitText { code: self, meaning, what_to_do: self.what_to_do() }
+    }
+
+    /// The texts of all codes.
+    pub const TEXTS: [ExitText; 9] = {
+        let mut texts = [Self::Done.text(); 9];
+        let mut index = 0;
+        while index < texts.len() {
+            texts[index] = Self::ALL[index].text();
+            index += 1;
+        }
+        texts
+    };
+
+    /// The numbers of those of these codes of which several may apply to one run, the one that is taken first.
+    pub fn by_rank(texts: &[ExitText]) -> Vec<u8> {
+        let may_meet = |code: &&Self| !matches!(code, Self::Done | Self::Usage | Self::Busy);
+        let codes = Self::MOST_TELLING_FIRST.iter().filter(may_meet);
+        codes.filter(|code| texts.iter().any(|text| text.code == **code)).map(|code| code.number()).collect()
     }
 
     /// The one code for a run to which several apply.
@@ -113,14 +142,29 @@ impl From<ExitCode> for std::process::ExitCode {
     }
 }
 
-/// The end of a command's `--help`.
-pub fn help_section(codes: &[ExitCode]) -> String {
-    let mut text = String::from("Exit codes:");
-    for code in codes {
-        // Writing to a String does not fail.
-        let _ = write!(text, "\n  {}  {}", code.number(), code.meaning());
+/// What an exit code of one command means, and what to do about it.
+#[derive(Debug, Clone, Copy)]
+pub struct ExitText {
+    pub code: ExitCode,
+    pub meaning: &'static str,
+    pub what_to_do: &'static str,
+}
+
+impl ExitText {
+    /// The same with another thing to do.
+    pub const fn so(self, what_to_do: &'static str) -> Self {
+        Self { what_to_do, ..self }
     }
-    text
+}
+
+/// The end of a command's `--help`.
+pub fn help_section(texts: &[ExitText]) -> String {
+    let mut help = String::from("Exit codes:");
+    for ExitText { code, meaning, .. } in texts {
+        // Writing to a String does not fail.
+        let _ = write!(help, "\n  {}  {meaning}", code.number());
+    }
+    help
 }
 
 #[cfg(test)]
@@ -171,6 +215,12 @@ mod tests {
     }
 
     #[test]
+    fn a_command_names_the_order_of_those_codes_that_it_has() {
+        assert_eq!(ExitCode::by_rank(&ExitCode::TEXTS), [1, 6, 8, 3, 4, 5]);
+        assert_eq!(ExitCode::by_rank(&[ExitCode::SetAside.text(), ExitCode::Failed.text()]), [1, 5]);
+    }
+
+    #[test]
     fn library_errors_have_their_codes() {
         let path = || PathBuf::from("j");
         let io = |kind| Error::Io { action: "open", path: path(), source: IoError::from(kind) };
@@ -200,10 +250,10 @@ mod tests {
 
     #[test]
     fn the_readme_shows_the_same_table() {
-        let mut table = String::from("| code | meaning | a cron job then |\n| --- | --- | --- |\n");
+        let mut table = String::from("| code | meaning | what to do |\n| --- | --- | --- |\n");
         for code in ExitCode::ALL {
             let meaning = code.meaning().replace("--overflow reject", "`--overflow reject`");
-            table.push_str(&format!("| {} | {meaning} | {} |\n", code.number(), code.then()));
+            table.push_str(&format!("| {} | {meaning} | {} |\n", code.number(), code.what_to_do()));
         }
         assert!(include_str!("../../README.md").contains(&table), "put this table into README.md:\n{table}");
     }

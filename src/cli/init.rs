@@ -12,12 +12,13 @@ use super::{journal_path, output, signals, values};
 
 /// Creates a journal, or changes the limits of one
 ///
-/// What is not named stays as it is. Without any limit it creates the journal if there is none, and shows what holds.
+/// What is not named stays as it is. Without any limit it creates the journal if there is none, and shows what holds. A limit that is
+/// lowered drops nothing by itself: the next append drops what is too much, by --max-bytes whole segments at a time.
 #[derive(Debug, clap::Args)]
 pub struct InitArgs {
     /// Give the journal a new id, as a copy or a restored backup needs that has not got one by itself
     ///
-    /// What it gives out from now on is then not taken for what another journal has given out under the same seqs.
+    /// Receivers then do not mistake its new entries for those that the original has sent under the same seqs.
     #[arg(long, env = "EDGESYNC_NEW_ID", value_parser = FalseyValueParser::new())]
     new_id: bool,
     #[command(flatten)]

@@ -14,9 +14,14 @@ pub struct LimitArgs {
     #[arg(long, value_name = "COUNT", env = "EDGESYNC_MAX_ENTRIES", value_parser = values::count)]
     max_entries: Option<u64>,
     /// Take at most this much disk; a new journal takes 1GiB
+    ///
+    /// Space is given back in whole segments, oldest first. After `edgesync init` has lowered the limit, the next append drops segments
+    /// until the rest fits. Where one segment is larger than the new limit, its newest entries go too.
     #[arg(long, value_name = "SIZE", env = "EDGESYNC_MAX_BYTES", value_parser = values::size_above_zero)]
     max_bytes: Option<u64>,
-    /// Keep entries that wait at most this long, counted while the machine is up; 0 for no limit
+    /// Drop entries that have waited longer than this, counted while the machine is up; 0 for no limit
+    ///
+    /// Only an append drops them, whatever --overflow says; `replay` still delivers older entries that no append has dropped.
     #[arg(long, value_name = "DURATION", env = "EDGESYNC_MAX_AGE", value_parser = values::duration)]
     max_age: Option<Duration>,
     /// What to do at the limit; a new journal has drop-oldest
@@ -25,13 +30,13 @@ pub struct LimitArgs {
     /// Begin a new segment file at this size; a new journal has 16MiB
     #[arg(long, value_name = "SIZE", env = "EDGESYNC_SEGMENT_BYTES", value_parser = values::size_above_zero)]
     segment_bytes: Option<u64>,
-    /// Raise an alert each time so many more entries were evicted or dead-lettered; a new journal has 1000; 0 for never
+    /// Raise an alert each time this many more entries were evicted or dead-lettered; a new journal has 1000; 0 for never
     #[arg(long, value_name = "COUNT", env = "EDGESYNC_DEAD_LETTER_THRESHOLD", value_parser = values::count)]
     dead_letter_threshold: Option<u64>,
     /// What an alert runs, with the stats as JSON on its standard input; '' for nothing
     ///
-    /// The JSON also names the journal, its id and its limits; EDGESYNC_JOURNAL in its environment is the journal. One runs at a time.
-    /// A run that is done waits for it up to 10 seconds, then ends it.
+    /// The JSON also names the journal, its id and its limits; EDGESYNC_JOURNAL in its environment is the journal. One command runs at
+    /// a time. A run of edgesync that is done waits up to 10 seconds for the command, then ends it.
     #[arg(long, value_name = "COMMAND", env = "EDGESYNC_ALERT_EXEC")]
     alert_exec: Option<String>,
 }

@@ -7,13 +7,13 @@ use clap::{ArgAction, Command, ValueHint};
 use clap_mangen::Man;
 use clap_mangen::roff::{Roff, bold, italic, roman};
 
-use super::exit_code::ExitCode;
+use super::exit_code::{ExitCode, ExitText};
 use super::man_text::{ALL, PageText, Part};
 use super::report::Usage;
 use super::{args, output};
 
 /// The date of the pages: that of the last change to what they say. A build must not put its own date in.
-const DATE: &str = "2026-11-22";
+const DATE: &str = "2026-11-25";
 
 /// Prints a manual page
 ///
@@ -156,15 +156,20 @@ fn section(roff: &mut Roff, heading: &str, parts: &[Part]) {
     }
 }
 
-fn exit_status(roff: &mut Roff, codes: &[ExitCode]) {
+fn exit_status(roff: &mut Roff, texts: &[ExitText]) {
     roff.control("SH", ["EXIT STATUS"]);
-    for code in codes {
+    for ExitText { code, meaning, what_to_do } in texts {
         roff.control("TP", []);
         roff.text([bold(code.number().to_string())]);
-        roff.text([roman(format!("{}. A cron job then {}.", code.meaning(), code.then()))]);
+        // The backquote is a quotation mark here.
+        let what_to_do = what_to_do.replace('`', "");
+        roff.text([roman(format!("{meaning}. What to do: {what_to_do}."))]);
     }
-    roff.control("PP", []);
-    roff.text([roman("When several apply, the first of 1, 6, 8, 3, 4, 5 is taken.")]);
+    let order: Vec<_> = ExitCode::by_rank(texts).iter().map(u8::to_string).collect();
+    if order.len() > 2 {
+        roff.control("PP", []);
+        roff.text([roman(format!("When several apply, the first of {} is taken.", order.join(", ")))]);
+    }
 }
 
 fn environment(roff: &mut Roff, command: &Command, text: &PageText) {
@@ -214,6 +219,18 @@ mod tests {
             }
         }
         assert!(names.contains(&"edgesync-dead-list"), "{names:?}");
+    }
+
+    #[test]
+    fn every_command_says_what_exit_code_0_means_for_it() {
+        for text in ALL.iter().filter(|text| text.name != "edgesync") {
+            let done = text.exit.iter().find(|exit| exit.code == ExitCode::Done).unwrap();
+            assert!(
+                done.meaning != ExitCode::Done.meaning() && done.meaning.len() > "done".len(),
+                "{}",
+                text.name
+            );
+        }
     }
 
     #[test]

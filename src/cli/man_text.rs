@@ -3,6 +3,7 @@
 use super::exit_code::ExitCode::{
     self, Busy, Done, Failed, Full, NothingDelivered, Partial, SetAside, Unsound, Usage,
 };
+use super::exit_code::ExitText;
 
 /// A piece of a section.
 pub enum Part {
@@ -18,7 +19,7 @@ use Part::{Code, Term, Text};
 /// What one page says.
 pub struct PageText {
     pub name: &'static str,
-    pub exit: &'static [ExitCode],
+    pub exit: &'static [ExitText],
     /// Sections of its own, after the options.
     pub sections: &'static [(&'static str, &'static [Part])],
     /// Variables that no option has.
@@ -31,13 +32,18 @@ pub struct PageText {
 /// A page about nothing but a journal that is looked at or changed.
 const PLAIN: PageText = PageText {
     name: "",
-    exit: &[Done, Failed, Usage, Unsound],
+    exit: &exit("done"),
     sections: &[],
     environment: &[DEFAULT_JOURNAL, COLOUR],
     files: &[Text("The journal is described in edgesync(1).")],
     examples: &[],
     see_also: &["edgesync"],
 };
+
+/// The codes of a command that looks at a journal or changes it.
+const fn exit(done: &'static str) -> [ExitText; 4] {
+    [Done.means(done), Failed.text(), Usage.text(), Unsound.text()]
+}
 
 const DEFAULT_JOURNAL: (&str, &str) = (
     "XDG_STATE_HOME",
@@ -68,7 +74,7 @@ pub const ALL: &[&PageText] = &[
 
 const EDGESYNC: PageText = PageText {
     name: "edgesync",
-    exit: &ExitCode::ALL,
+    exit: &ExitCode::TEXTS,
     sections: &[(
         "WHAT IS PROMISED",
         &[
@@ -78,7 +84,7 @@ const EDGESYNC: PageText = PageText {
             ),
             Term(
                 "Ordered",
-                "An entry is sent only after every earlier one was delivered, or was set aside on the record.",
+                "An entry is sent only after every earlier one was delivered, or was set aside on the record: dead-lettered, evicted, damaged or skipped, and counted as such by edgesync stats.",
             ),
             Term(
                 "At least once",
@@ -109,7 +115,7 @@ const EDGESYNC: PageText = PageText {
             "00000000000000000001.jsonl",
             "A segment, named by the seq of its first entry. One record a line: {\"seq\":1,\"at\":\"…\",\"data\":…,\"crc\":\"…\"}.",
         ),
-        Term("cursor", "The first seq that has not been dealt with, and the counters."),
+        Term("cursor", "The first seq that is not settled, and the counters."),
         Term("rejected.jsonl", "Input lines that were not entries, with the reason."),
         Term("dead-letter.jsonl", "Entries that the sink refused for good, with the reason."),
         Term("damaged.jsonl", "Bytes that failed their checksum."),
@@ -141,7 +147,14 @@ const EDGESYNC: PageText = PageText {
 
 pub const APPEND: PageText = PageText {
     name: "edgesync-append",
-    exit: &[Done, Failed, Usage, SetAside, Unsound, Full],
+    exit: &[
+        Done.means("done: all lines are durable (with --sync never: written)"),
+        Failed.text(),
+        Usage.text(),
+        SetAside.means("done, but lines were rejected: they are in rejected.jsonl"),
+        Unsound.text(),
+        Full.text(),
+    ],
     sections: &[
         (
             "INPUT",
@@ -150,7 +163,7 @@ pub const APPEND: PageText = PageText {
                     "One JSON value a line. Blank lines are passed over; CRLF line ends, a byte order mark at the start and a last line without a line end are fine. A line that is not one JSON value is set aside in rejected.jsonl with its number and the reason; the good lines around it are kept.",
                 ),
                 Text(
-                    "A line may have at most an eighth of the limit of bytes, so that it still fits among the dead letters if it is refused. Rejected lines have a small part of the limit of their own and never cost an entry; a long one is cut, and its length is kept with it.",
+                    "A line that is longer than --max-line is rejected, and so is one that is longer than an eighth of --max-bytes (less 512 bytes): an entry that is refused has to fit among the dead letters. If the limit was lowered meanwhile, a line that would not fit into the empty journal is rejected too; no entry is dropped for it. Rejected lines have a small part of the limit of their own and never cost an entry; a long one is cut, and its length is kept with it.",
                 ),
             ],
         ),
@@ -158,15 +171,21 @@ pub const APPEND: PageText = PageText {
             "LIMITS",
             &[
                 Text(
-                    "Limits given here are kept in a new journal and hold for all its writers. Of a journal that exists append only widens a limit: a narrower one, or another --overflow, is ignored with one line, and the lines are taken. edgesync init changes every limit.",
+                    "Limits given here are kept in a new journal and hold for all its writers. On an existing journal append can raise limits, not lower them: a lower one, or another --overflow, is ignored with one line, and the lines are taken. edgesync init changes every limit. Another --segment-bytes (also a smaller one), --dead-letter-threshold or --alert-exec is taken over.",
                 ),
                 Text(
-                    "Age is counted by the time that the machine was up, asleep included, since the entry was written; the time of day, and any jump of it, does not matter, and time without power does not count. Where it is not known (the limit was set later, a crash, a restored journal), an entry counts as written when it was next looked at. Entries stay up to a fiftieth of the limit longer.",
+                    "Age is the time that the machine was up, asleep included, since the entry was written. A wrong or jumping clock never makes an entry expire, and time without power does not count. Where the age is not known (the limit was set later, a crash, a restored journal), it counts from the next append on. Entries stay up to a fiftieth of the limit longer. Only an append that adds an entry drops old ones, under every --overflow; replay still delivers older entries that no append has dropped.",
                 ),
                 Text(
-                    "When entries were dropped, the end of the run says how many and because of which limit; a run that lasts says so after a minute and then every hour. --quiet hides it; edgesync stats counts them as evicted.",
+                    "When entries were dropped, append says at its end how many and because of which limit; a run that lasts says so after a minute and then every hour. The exit code stays 0, and with --quiet append drops them without a word; edgesync stats counts them as evicted. --max-entries and --max-age drop single entries, --max-bytes drops whole segments.",
                 ),
             ],
+        ),
+        (
+            "RESTORES",
+            &[Text(
+                "If a backup is restored over the journal while append runs, append opens the restored files, gives the journal a new id and says so on standard error. Stop writers before a restore all the same: lines that they make durable while files are replaced may be lost. With --quiet append does not announce the new id, only an alert command that was dropped.",
+            )],
         ),
         (
             "SIGNALS",
@@ -196,12 +215,21 @@ pub const APPEND: PageText = PageText {
 
 pub const REPLAY: PageText = PageText {
     name: "edgesync-replay",
-    exit: &[Done, Failed, Usage, Partial, NothingDelivered, SetAside, Unsound, Busy],
+    exit: &[
+        Done.means("done: nothing that was pending at the start is left"),
+        Failed.text(),
+        Usage.text(),
+        Partial.text(),
+        NothingDelivered.text(),
+        SetAside.means("done, but entries were set aside: dead-lettered or damaged"),
+        Unsound.text(),
+        Busy.text(),
+    ],
     sections: &[
         (
             "OUTPUT",
             &[Text(
-                "When everything was delivered replay prints nothing, because cron mails whatever is printed; on a terminal or with --verbose it says how much. Otherwise one line on standard error says what was delivered, what still waits, and why. With --quiet it says so only where a person has to act: wrong set-up, TLS that does not hold, refused entries, damage. It is silent where the next run may succeed by itself: no connection, answers like 429 and 503, another process delivering. edgesync-stats(1) shows the last attempt, success and error. A progress bar is drawn on a terminal.",
+                "When everything was delivered replay prints nothing, because cron mails whatever is printed; on a terminal or with --verbose it says how much. Otherwise one line on standard error says what was delivered, what still waits, and why. With --quiet it says so only where a person has to act: a URL that cannot be right, answers that mean wrong set-up (401, 404 and the like), TLS that fails, refused entries, damage, errors. It is silent where the next run may succeed by itself: no connection, answers like 429 and 503, another process delivering. A misspelt host or port looks like a network that is down: the run is silent, with exit code 4. edgesync-stats(1) shows the last attempt, success and error. A progress bar is drawn on a terminal.",
             )],
         ),
         (
@@ -234,7 +262,7 @@ pub const REPLAY: PageText = PageText {
             &[
                 Term(
                     "2xx",
-                    "Delivered, if the whole request had been sent and the receiver's system had acknowledged it when the answer came; a 2xx before that means try later. With Edgesync-Acked-Seq: N only up to N. A receiver that has sent that once for this journal has to send it always: without it a 2xx may be somebody else's, such as a captive portal's, and means try later. See --require-ack.",
+                    "Delivered, if the whole request had been sent and the receiver's system had acknowledged it when the answer came; an earlier 2xx is ignored and the batch is sent again. With Edgesync-Acked-Seq: N only up to N. A receiver that has sent that once for this journal has to send it always: a 2xx without it may come from something else, such as a captive portal, and means try later. See --require-ack.",
                 ),
                 Term(
                     "no connection, time-out, 408, 409, 425, 429, 5xx",
@@ -306,9 +334,11 @@ pub const REPLAY: PageText = PageText {
         Text("The rest of the journal is described in edgesync(1)."),
     ],
     examples: &[
-        Text("Every five minutes, from cron:"),
+        Text(
+            "Every five minutes, from the crontab of the journal's owner. The token file has to be readable for that user, and cron's PATH seldom has the directory in which edgesync is:",
+        ),
         Code(
-            "*/5 * * * * edgesync replay -j /var/lib/edgesync/cam --to https://example.com/ingest --token-file /etc/edgesync/token",
+            "PATH=/usr/local/bin:/usr/bin:/bin\n*/5 * * * * edgesync replay -q -j /var/lib/edgesync/cam --to https://example.com/ingest --token-file /etc/edgesync/token",
         ),
         Text("Through a command:"),
         Code("edgesync replay --exec 'ssh archive \"cat >> readings.ndjson\"'"),
@@ -318,6 +348,7 @@ pub const REPLAY: PageText = PageText {
 
 const STATS: PageText = PageText {
     name: "edgesync-stats",
+    exit: &exit("done: the statistics were printed"),
     sections: &[(
         "FIELDS",
         &[
@@ -335,10 +366,7 @@ const STATS: PageText = PageText {
                 "oldest_pending_age_s",
                 "The age of the oldest entry that waits, by the wall clock, in seconds; null if none does, or if the clock was plainly wrong then or is now.",
             ),
-            Term(
-                "next_seq, cursor",
-                "The seq that the next entry gets; the first seq that was not dealt with.",
-            ),
+            Term("next_seq, cursor", "The seq that the next entry gets; the first seq that is not settled."),
             Term("segments, bytes", "Segment files and bytes on disk."),
             Term(
                 "syncs, bytes_written",
@@ -370,6 +398,14 @@ const STATS: PageText = PageText {
 
 const CAT: PageText = PageText {
     name: "edgesync-cat",
+    exit: &[
+        Done.means("done: the entries were printed, and no damage was found among them"),
+        Failed.text(),
+        Usage.text(),
+        Unsound.means(
+            "the journal is damaged or not a journal; the sound entries around the damage were printed",
+        ),
+    ],
     examples: &[
         Text("The oldest three entries that wait:"),
         Code("edgesync cat --pending -n 3"),
@@ -382,6 +418,7 @@ const CAT: PageText = PageText {
 
 const DEAD: PageText = PageText {
     name: "edgesync-dead",
+    exit: &exit("done: the dead letters were printed"),
     files: DEAD_FILES,
     examples: DEAD_EXAMPLES,
     see_also: &["edgesync", "edgesync-dead-list", "edgesync-replay"],
@@ -390,6 +427,7 @@ const DEAD: PageText = PageText {
 
 const DEAD_LIST: PageText = PageText {
     name: "edgesync-dead-list",
+    exit: &exit("done: the dead letters were printed"),
     sections: &[(
         "OUTPUT",
         &[Text(
@@ -414,7 +452,13 @@ const DEAD_EXAMPLES: &[Part] = &[
 
 const SKIP: PageText = PageText {
     name: "edgesync-skip",
-    exit: &[Done, Failed, Usage, Unsound, Busy],
+    exit: &[
+        Done.means("done: the entries are skipped, or were settled before"),
+        Failed.text(),
+        Usage.text(),
+        Unsound.text(),
+        Busy.text(),
+    ],
     sections: &[(
         "OUTPUT",
         &[
@@ -427,7 +471,7 @@ const SKIP: PageText = PageText {
         ],
     )],
     examples: &[
-        Text("The receiver refuses everything up to seq 1200, and nobody needs that any more:"),
+        Text("Give up everything up to seq 1200, which the receiver refuses:"),
         Code("edgesync skip -j /var/lib/edgesync/cam --through 1200"),
         Text("Look at what would be skipped, first:"),
         Code("edgesync cat -j /var/lib/edgesync/cam --pending --to 1200"),
@@ -438,6 +482,7 @@ const SKIP: PageText = PageText {
 
 const COMPACT: PageText = PageText {
     name: "edgesync-compact",
+    exit: &exit("done: the space was given back, or, with --dry-run, its size was printed"),
     sections: &[(
         "OUTPUT",
         &[Text(
@@ -451,10 +496,17 @@ const COMPACT: PageText = PageText {
 
 const VERIFY: PageText = PageText {
     name: "edgesync-verify",
+    exit: &[
+        Done.means("done: the journal is sound, or its damage was set aside before"),
+        Failed.text(),
+        Usage.text(),
+        Unsound.text().so("run edgesync verify --repair"),
+        Busy.means("busy: another process is delivering; only with --repair"),
+    ],
     sections: &[(
         "OUTPUT",
         &[Text(
-            "One line for each finding, with file, offset and seq. If all is sound nothing is printed, unless on a terminal or with --verbose.",
+            "One line for each finding, with file, offset and seq, and then one line on standard error with the totals. Damage that was set aside before is named too, and does not change the exit code. If all is sound nothing is printed, unless on a terminal or with --verbose.",
         )],
     )],
     examples: &[Text("Check every night:"), Code("0 3 * * * edgesync verify -j /var/lib/edgesync/cam")],
@@ -464,6 +516,7 @@ const VERIFY: PageText = PageText {
 
 const INIT: PageText = PageText {
     name: "edgesync-init",
+    exit: &exit("done: the journal is there and has these limits"),
     sections: &[(
         "ALERTS",
         &[
@@ -474,12 +527,12 @@ const INIT: PageText = PageText {
             Term("lost, threshold", "Entries evicted and dead-lettered so far; the threshold."),
             Term("limits", "An object with max_bytes, max_entries, max_age_s and overflow."),
             Text(
-                "Its environment names the journal in EDGESYNC_JOURNAL and EDGESYNC_JOURNAL_ID; EDGESYNC_TOKEN and EDGESYNC_HEADER are taken away. Its standard output goes to standard error. One command runs at a time for a journal; what is lost meanwhile is told in one further run. A command is ended after 60 seconds, and when append, replay or skip is done, after 10 more or on a signal. One that fails is named on standard error, also with --quiet.",
+                "Its environment names the journal in EDGESYNC_JOURNAL and EDGESYNC_JOURNAL_ID; no other variable that begins with EDGESYNC_ is in it. Its standard output goes to standard error. One command runs at a time for a journal; losses during a run cause one more run after it. A command is ended after 60 seconds, and when append, replay or skip is done, after 10 more or on a signal. A command that fails is named on standard error, also with --quiet.",
             ),
         ],
     )],
     examples: &[
-        Text("A journal that takes at most 200 MiB and refuses what does not fit:"),
+        Text("A journal that takes at most 200 MiB and takes nothing more when it is full:"),
         Code("edgesync init -j /var/lib/edgesync/cam --max-bytes 200MiB --overflow reject"),
         Text("No limit on age any more:"),
         Code("edgesync init -j /var/lib/edgesync/cam --max-age 0"),
@@ -490,7 +543,11 @@ const INIT: PageText = PageText {
 
 const MAN: PageText = PageText {
     name: "edgesync-man",
-    exit: &[Done, Failed, Usage],
+    exit: &[
+        Done.means("done: the page was printed, or the pages were written"),
+        Failed.means("failed: I/O or internal error"),
+        Usage.text(),
+    ],
     files: &[Text("None.")],
     examples: &[
         Text("Install the pages:"),
@@ -504,15 +561,23 @@ const MAN: PageText = PageText {
 
 const COMPLETIONS: PageText = PageText {
     name: "edgesync-completions",
-    exit: &[Done, Failed, Usage],
+    exit: &[
+        Done.means("done: the script was printed, or the scripts were written"),
+        Failed.means("failed: I/O or internal error"),
+        Usage.text(),
+    ],
     files: &[Text("None.")],
     examples: &[
         Text("bash:"),
-        Code("edgesync completions bash > ~/.local/share/bash-completion/completions/edgesync"),
+        Code(
+            "mkdir -p ~/.local/share/bash-completion/completions\nedgesync completions bash > ~/.local/share/bash-completion/completions/edgesync",
+        ),
         Text("zsh, with a directory that is in fpath:"),
-        Code("edgesync completions zsh > ~/.zfunc/_edgesync"),
+        Code("mkdir -p ~/.zfunc\nedgesync completions zsh > ~/.zfunc/_edgesync"),
         Text("fish:"),
-        Code("edgesync completions fish > ~/.config/fish/completions/edgesync.fish"),
+        Code(
+            "mkdir -p ~/.config/fish/completions\nedgesync completions fish > ~/.config/fish/completions/edgesync.fish",
+        ),
     ],
     see_also: &["edgesync", "edgesync-man"],
     ..PLAIN

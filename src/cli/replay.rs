@@ -75,10 +75,10 @@ pub struct ReplayArgs {
         default_value = "dead-letter"
     )]
     on_refused: OnRefusedArg,
-    /// Take it that the receiver refuses everything when it has refused this many entries in a row; 0: never
+    /// Stop after this many refusals in a row; 0: never stop
     ///
-    /// The last of them is not dead-lettered, and the run ends. The count goes on over all runs until an entry is accepted; at
-    /// the limit each run asks about one entry.
+    /// The last refused entry is not dead-lettered. The count goes on over all runs until the receiver accepts an entry; at the
+    /// limit each run asks about one entry.
     #[arg(long, value_name = "COUNT", env = "EDGESYNC_REFUSALS_MAX", default_value = "10")]
     refusals_max: u64,
     /// Whether a success counts for which the receiver does not send Edgesync-Acked-Seq
@@ -129,7 +129,7 @@ enum RequireAckArg {
     Auto,
     /// It never counts
     Always,
-    /// It always counts; what is remembered of this receiver is forgotten
+    /// It always counts; edgesync forgets that this receiver has sent one
     Never,
 }
 

@@ -10,10 +10,11 @@ use super::output::Output;
 use super::report::Voice;
 use super::{signals, values};
 
-/// Reads every byte of the journal; says what is damaged, and where
+/// Reads every entry and every line of the side files; says what is damaged, and where
 ///
-/// Nothing is changed, unless asked to repair. Repairing deletes nothing: unreadable files get another name, damaged and missing
-/// entries go on the record in damaged.jsonl, and delivery goes on around them.
+/// The side files are dead-letter.jsonl, rejected.jsonl and damaged.jsonl. Without --repair nothing is changed. A repair deletes nothing:
+/// it gives unreadable files another name, and puts damaged and missing entries on the record in damaged.jsonl, so that delivery goes
+/// on around them.
 #[derive(Debug, clap::Args)]
 pub struct VerifyArgs {
     /// Make a damaged journal usable again, and say what was done
