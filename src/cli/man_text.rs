@@ -45,6 +45,13 @@ const fn exit(done: &'static str) -> [ExitText; 4] {
     [Done.means(done), Failed.text(), Usage.text(), Unsound.text()]
 }
 
+const DEAD_EXIT: &[ExitText] = &[
+    Done.means("done: the dead letters were printed"),
+    Failed.text(),
+    Usage.text(),
+    SetAside.means("done, but lines of dead-letter.jsonl cannot be read"),
+    Unsound.text(),
+];
 const DEFAULT_JOURNAL: (&str, &str) = (
     "XDG_STATE_HOME",
     "Where the journal is if none is named: in edgesync/journal below it. ~/.local/state if unset.",
@@ -418,7 +425,7 @@ const CAT: PageText = PageText {
 
 const DEAD: PageText = PageText {
     name: "edgesync-dead",
-    exit: &exit("done: the dead letters were printed"),
+    exit: DEAD_EXIT,
     files: DEAD_FILES,
     examples: DEAD_EXAMPLES,
     see_also: &["edgesync", "edgesync-dead-list", "edgesync-replay"],
@@ -427,7 +434,7 @@ const DEAD: PageText = PageText {
 
 const DEAD_LIST: PageText = PageText {
     name: "edgesync-dead-list",
-    exit: &exit("done: the dead letters were printed"),
+    exit: DEAD_EXIT,
     sections: &[(
         "OUTPUT",
         &[Text(
@@ -516,7 +523,13 @@ const VERIFY: PageText = PageText {
 
 const INIT: PageText = PageText {
     name: "edgesync-init",
-    exit: &exit("done: the journal is there and has these limits"),
+    exit: &[
+        Done.means("done: the journal is there and has these limits"),
+        Failed.text(),
+        Usage.text(),
+        Unsound.text(),
+        Busy.means("busy: another process is delivering; only with --new-id"),
+    ],
     sections: &[(
         "ALERTS",
         &[

@@ -17,7 +17,7 @@
 use uuid::Uuid;
 
 use super::config::{Config, Home, LockSeen};
-use super::cursor::CursorFile;
+use super::cursor::{CursorFile, CursorState};
 use super::layout;
 use super::tail::Tail;
 use super::tail_mark::{ConfigSeen, TailMark};
@@ -124,8 +124,11 @@ pub(crate) fn settle(store: &Store, lock: &File) -> Result<(Config, Option<Renew
     }
     let next = Tail::find(store, TailMark::read(lock)?, Open::Read)?.next;
     let renewal = Renewal::of(&config);
-    let last = evidence.end_of(config.id).and_then(|end| before(next.min(end)));
-    let renewed = config.renewed(introduced(store)?, last);
+    let state = cursor_state(store)?;
+    // What is below the cursor is not given out any more, whoever's it is.
+    let end =
+        evidence.end_of(config.id).map(|end| end.min(next)).max(state.as_ref().map(|state| state.cursor));
+    let renewed = config.renewed(state.and_then(|state| state.introduced), end.and_then(before));
     let renewed = Config { lock_seen: Some(evidence.lock_seen()), ..renewed };
     replace(&renewed, store, lock)?;
     Ok((renewed, Some(renewal)))
@@ -134,8 +137,8 @@ pub(crate) fn settle(store: &Store, lock: &File) -> Result<(Config, Option<Renew
 /// The same config under a new id, on demand. Of what waits it is not known whether it was written before or after the copy was
 /// made, so only what is below the cursor counts as the former journal's.
 pub(crate) fn renewed_on_demand(store: &Store, config: Config) -> Result<Config> {
-    let cursor = CursorFile::open(store, Open::Read)?.load()?.cursor;
-    Ok(config.renewed(introduced(store)?, before(cursor)))
+    let state = CursorFile::open(store, Open::Read)?.load()?;
+    Ok(config.renewed(state.introduced, before(state.cursor)))
 }
 
 /// Writes `journal.json` anew, and notes that it was us. Under the append lock.
@@ -154,11 +157,11 @@ pub(crate) fn replace(config: &Config, store: &Store, lock: &File) -> Result<()>
     lock.sync_all()
 }
 
-/// The id under which a batch was accepted last, where that is known: a repair comes after this.
-fn introduced(store: &Store) -> Result<Option<Uuid>> {
+/// The cursor, unless it is damaged: its repair comes after this.
+fn cursor_state(store: &Store) -> Result<Option<CursorState>> {
     match CursorFile::open(store, Open::Read).and_then(|cursor| cursor.load()) {
         Err(Error::Damaged { .. }) => Ok(None),
-        state => Ok(state?.introduced),
+        state => state.map(Some),
     }
 }
 

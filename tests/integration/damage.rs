@@ -262,3 +262,16 @@ fn a_cursor_beyond_the_end_of_the_journal_is_an_error_that_names_it() {
     let changed: Vec<_> = after.keys().filter(differs).filter(|path| **path != sandbox.journal()).collect();
     assert!(changed.is_empty(), "{changed:?}");
 }
+
+#[test]
+fn a_dead_letter_that_cannot_be_read_is_not_passed_over_without_a_word() {
+    let sandbox = Sandbox::new();
+    sandbox.append(["1", "2", "3"]);
+    sandbox.replay_exec("exit 65").args(["--refusals-max", "0"]).run().exits(5);
+    let path = sandbox.journal().join("dead-letter.jsonl");
+    let text = std::fs::read_to_string(&path).unwrap();
+    std::fs::write(&path, text.replace("\"seq\":2", "\"seq\":7")).unwrap();
+    let list = sandbox.edgesync(["dead", "list"]).run();
+    list.exits(5).prints("seq 1").prints("seq 3").says("1 line of dead-letter.jsonl cannot be read");
+    sandbox.edgesync(["verify"]).run().exits(0).prints("dead-letter.jsonl: 1 line fails its checksum");
+}
