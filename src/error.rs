@@ -8,10 +8,16 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use crate::record::Seq;
-use crate::storage::{OTHERS_MAY_WRITE, OTHERS_MAY_WRITE_HERE};
+use crate::storage::{HARD_LINK, OTHERS_MAY_WRITE, OTHERS_MAY_WRITE_HERE, SYMBOLIC_LINK};
 
 /// Why a directory with a file in it that is not ours is not taken for a journal: it may be the one that matters.
-pub(crate) const FOREIGN_FILE: &str = "it is none of a journal's files";
+pub(crate) const FOREIGN_FILE: &str = "it is no file of a journal";
+/// Why a directory with entries in it is not opened: only a repair makes a journal of it again.
+pub(crate) const CONFIG_LOST: &str = "its journal.json is missing";
+/// Why a journal does not open: only a repair finds a number to go on with.
+pub(crate) const NO_SEGMENT: &str = "it has no segment file, so the next sequence number is unknown";
+/// What a path leads to that can hold no journal.
+pub(crate) const NOT_A_DIRECTORY: &str = "it is not a directory";
 
 /// What can go wrong with a journal.
 #[derive(Debug, thiserror::Error)]
@@ -40,7 +46,7 @@ pub enum Error {
         path: PathBuf,
     },
     /// Something is there, but it is not a journal.
-    #[error("{} is not a journal: {reason}", path.display())]
+    #[error("{}", not_a_journal(path, reason))]
     NotAJournal {
         /// The directory or the file in it that tells.
         path: PathBuf,
@@ -171,9 +177,9 @@ impl Error {
                     parent.display()
                 ))
             }
-            Self::NotAJournal { path, .. } if path.ends_with("journal.json") => {
-                Some("put it back from a backup, or `edgesync verify --repair`; nothing was changed".into())
-            }
+            Self::NotAJournal { path, reason } if is_config(path, reason) || reason == CONFIG_LOST => Some(
+                "put journal.json back from a backup, or `edgesync verify --repair`; nothing was changed".into(),
+            ),
             Self::NotAJournal { reason, .. } if reason == FOREIGN_FILE => {
                 Some("move it out of the journal's directory; nothing was changed".into())
             }
@@ -181,6 +187,12 @@ impl Error {
                 Some("name a journal directory with -j, or one that does not exist yet".into())
             }
             Self::NewerFormat { .. } => Some("install the newer edgesync; nothing was changed".into()),
+            Self::Damaged { reason, .. } if reason == NO_SEGMENT => {
+                Some(
+                    "put the segment files back, or `edgesync verify --repair` to go on without them; nothing was changed"
+                        .into(),
+                )
+            }
             Self::Damaged { .. } | Self::CursorBeyondEnd { .. } => Some(
                 "put the file back from a backup, or `edgesync verify --repair`; nothing was changed".into(),
             ),
@@ -197,7 +209,13 @@ impl Error {
             Self::Unsafe { reason, .. } if reason.contains("another user") => Some(
                 "run edgesync as the journal's owner; what only looks (stats, cat, verify) still works".into(),
             ),
-            Self::Unsafe { .. } => Some("move it away, or run edgesync as the journal's owner".into()),
+            Self::Unsafe { path, reason } if reason == HARD_LINK => {
+                Some(format!("remove the other name (`find / -samefile '{}'` shows it)", path.display()))
+            }
+            Self::Unsafe { reason, .. } if reason == SYMBOLIC_LINK => {
+                Some("replace the link by the file that it points to".into())
+            }
+            Self::Unsafe { .. } => Some("move it away, and put the journal's own file back".into()),
             Self::Busy { .. } => Some("try again when it has finished".into()),
             Self::CommandRuns { left: Some(left), .. } => {
                 let seconds = left.as_secs() + 1;
@@ -264,6 +282,23 @@ impl Error {
     }
 }
 
+/// Whether an error that is not about a directory is about a journal's `journal.json`.
+fn is_config(path: &Path, reason: &str) -> bool {
+    path.ends_with("journal.json") && reason != NOT_A_DIRECTORY
+}
+
+fn not_a_journal(path: &Path, reason: &str) -> String {
+    let shown = path.display();
+    match (path.parent(), path.file_name()) {
+        (Some(directory), Some(name)) if reason == FOREIGN_FILE => {
+            let name = Path::new(name).display();
+            format!("the journal {} holds {name}, which is no file of a journal", directory.display())
+        }
+        _ if is_config(path, reason) || reason == CONFIG_LOST => format!("{shown} is damaged: {reason}"),
+        _ => format!("{shown} is not a journal: {reason}"),
+    }
+}
+
 fn in_field(field: &str) -> String {
     if field.is_empty() { String::new() } else { format!(" in `{field}`") }
 }
@@ -283,3 +318,29 @@ fn io_hint(source: &io::Error) -> Option<String> {
 
 /// A result with the library's error.
 pub type Result<T> = std::result::Result<T, Error>;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn not_a_journal(path: &str, reason: &str) -> (String, String) {
+        let error = Error::NotAJournal { path: path.into(), reason: reason.into() };
+        (error.to_string(), error.hint().unwrap_or_default())
+    }
+
+    #[test]
+    fn what_is_a_damaged_journal_is_not_called_none() {
+        let (text, hint) = not_a_journal("/j/journal.json", "its checksum does not match");
+        assert_eq!(text, "/j/journal.json is damaged: its checksum does not match");
+        assert!(hint.contains("verify --repair"), "{hint}");
+        let (text, hint) = not_a_journal("/j", CONFIG_LOST);
+        assert_eq!(text, "/j is damaged: its journal.json is missing");
+        assert!(hint.contains("verify --repair"), "{hint}");
+        let (text, hint) = not_a_journal("/j/foo", FOREIGN_FILE);
+        assert_eq!(text, "the journal /j holds foo, which is no file of a journal");
+        assert!(hint.contains("move it out"), "{hint}");
+        let (text, hint) = not_a_journal("/j/journal.json", NOT_A_DIRECTORY);
+        assert_eq!(text, "/j/journal.json is not a journal: it is not a directory");
+        assert!(hint.contains("name a journal directory"), "{hint}");
+    }
+}

@@ -7,7 +7,7 @@ use std::ffi::{OsStr, OsString};
 use std::path::PathBuf;
 
 use clap::builder::{FalseyValueParser, Resettable, TypedValueParser as _};
-use clap::error::ErrorKind;
+use clap::error::{ContextKind, ContextValue, ErrorKind};
 use clap::{ArgMatches, CommandFactory as _, FromArgMatches as _, Parser, Subcommand, ValueHint};
 
 use super::append::AppendArgs;
@@ -90,7 +90,11 @@ pub enum Parsed {
 
 /// The command, its subcommands and options, as help, manual pages and completions show them.
 pub fn command() -> clap::Command {
-    everywhere(Cli::command(), &|arg| arg.hide_env_values(true))
+    everywhere(Cli::command(), &|arg| {
+        // Then `-1` is a value that the option refuses, and not an unknown option.
+        let may_be_negative = arg.get_action().takes_values() && !arg.is_positional();
+        arg.hide_env_values(true).allow_negative_numbers(may_be_negative)
+    })
 }
 
 pub fn parse(args: impl IntoIterator<Item = OsString>) -> Result<Parsed, Usage> {
@@ -99,14 +103,18 @@ pub fn parse(args: impl IntoIterator<Item = OsString>) -> Result<Parsed, Usage> 
         Some(name) if empty(name) => arg.env(Resettable::Reset),
         _ => arg,
     });
-    let meant = meant(&command, &args);
+    let (meant, its_name) = meant(&command, &args);
+    let meant = meant.clone();
     let parsed = command.try_get_matches_from(args).and_then(|matches| cli_of(&matches));
     match parsed {
         Ok(cli) => Ok(Parsed::Run(Box::new(cli))),
         Err(error) if matches!(error.kind(), ErrorKind::DisplayHelp | ErrorKind::DisplayVersion) => {
             Ok(Parsed::Show(error.render().to_string()))
         }
-        Err(error) => Err(shorten(&error.render().to_string(), &meant)),
+        Err(error) => {
+            let usage = shorten(&error.render().to_string(), &its_name);
+            Err(choices(&meant, &error).into_iter().fold(usage, Usage::hint))
+        }
     }
 }
 
@@ -118,8 +126,25 @@ pub fn asks_for_quiet(args: &[OsString]) -> bool {
     by_variable || args.iter().any(|word| word == "-q" || word == "--quiet")
 }
 
-/// The command that the arguments seem to mean, like "edgesync dead list".
-fn meant(command: &clap::Command, args: &[OsString]) -> String {
+/// The values that a missing argument can have, if they are few.
+fn choices(command: &clap::Command, error: &clap::Error) -> Option<String> {
+    let (ErrorKind::MissingRequiredArgument, Some(ContextValue::Strings(missing))) =
+        (error.kind(), error.get(ContextKind::InvalidArg))
+    else {
+        return None;
+    };
+    let is_missing = |arg: &clap::Arg| missing.iter().any(|name| *name == format!("<{}>", value_name(arg)));
+    let values = command.get_positionals().find(|arg| is_missing(arg))?.get_possible_values();
+    let names: Vec<_> = values.iter().map(|value| value.get_name()).collect();
+    (!names.is_empty()).then(|| format!("one of {}", names.join(", ")))
+}
+
+fn value_name(arg: &clap::Arg) -> String {
+    arg.get_value_names().and_then(<[_]>::first).map_or_else(|| arg.get_id().to_string(), ToString::to_string)
+}
+
+/// The command that the arguments seem to mean, and its name, like "edgesync dead list".
+fn meant<'a>(command: &'a clap::Command, args: &[OsString]) -> (&'a clap::Command, String) {
     let mut name = command.get_name().to_owned();
     let mut command = command;
     for word in args.iter().skip(1) {
@@ -128,7 +153,7 @@ fn meant(command: &clap::Command, args: &[OsString]) -> String {
             name = format!("{name} {}", command.get_name());
         }
     }
-    name
+    (command, name)
 }
 
 fn cli_of(matches: &ArgMatches) -> Result<Cli, clap::Error> {
@@ -251,7 +276,8 @@ mod tests {
 
     #[test]
     fn the_hint_names_the_command_that_was_meant() {
-        let name = |words: &[&str]| meant(&command(), &words.iter().map(OsString::from).collect::<Vec<_>>());
+        let name =
+            |words: &[&str]| meant(&command(), &words.iter().map(OsString::from).collect::<Vec<_>>()).1;
         assert_eq!(name(&["edgesync"]), "edgesync");
         assert_eq!(name(&["edgesync", "-j", "x", "dead", "list", "--bogus"]), "edgesync dead list");
         assert_eq!(name(&["edgesync", "bogus"]), "edgesync");

@@ -33,13 +33,16 @@ pub fn run(args: &InitArgs, global: &GlobalArgs, voice: Voice) -> anyhow::Result
     let journal = journal_path::open_or_create(&path, &settings, voice)?;
     if !voice.quiet {
         let config = journal.config();
-        output::show([
+        let segment_bytes = limits::segment_bytes_effective(config, journal.path());
+        let mut lines = vec![
             format!("journal  {}", journal.path().display()),
             format!("id       {}", config.id),
             format!("created  {}", config.created),
             format!("limits   {}", limits::describe(config)),
-            format!("segments {}", values::human_size(config.segment_bytes)),
-        ])?;
+            format!("segments {}", values::human_size(segment_bytes)),
+        ];
+        lines.extend(limits::alert_of(config).map(|alert| format!("alert    {alert}")));
+        output::show(lines)?;
     }
     Ok(ExitCode::Done)
 }

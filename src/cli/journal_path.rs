@@ -56,14 +56,14 @@ impl JournalPath {
 /// Opens the journal for writing, or makes it.
 pub fn open_or_create(path: &JournalPath, settings: &Settings, voice: Voice) -> anyhow::Result<Journal> {
     let journal = Journal::open_or_create(path.as_path(), settings)?;
-    prepare(&journal, voice);
+    prepare(&journal, settings.new_id, voice);
     Ok(journal)
 }
 
 /// Opens the journal for writing, or makes it. Where it exists its limits are widened, never narrowed.
 pub fn open_or_widen(path: &JournalPath, settings: &Settings, voice: Voice) -> anyhow::Result<Journal> {
     let (journal, ignored) = Journal::open_or_create_widening(path.as_path(), settings)?;
-    prepare(&journal, voice);
+    prepare(&journal, false, voice);
     if !ignored.is_empty() {
         let options: Vec<_> = ignored.iter().map(limits::option_of).collect();
         voice.problem(format_args!(
@@ -78,7 +78,7 @@ pub fn open_or_widen(path: &JournalPath, settings: &Settings, voice: Voice) -> a
 /// Opens the journal for writing.
 pub fn open(path: &JournalPath, voice: Voice) -> anyhow::Result<Journal> {
     let journal = Journal::open(path.as_path())?;
-    prepare(&journal, voice);
+    prepare(&journal, false, voice);
     Ok(journal)
 }
 
@@ -87,19 +87,22 @@ pub fn finish_alerts(journal: &Journal, stop: &Stop) {
     journal.finish_alerts(stop, ALERT_WAIT);
 }
 
-fn prepare(journal: &Journal, voice: Voice) {
-    tell_if_renewed(journal, voice);
+fn prepare(journal: &Journal, new_id_wanted: bool, voice: Voice) {
+    tell_if_renewed(journal, new_id_wanted, voice);
     journal.on_alert_failure(move |failure| voice.act(failure));
 }
 
 /// Says that the journal has just got a new id, and what it lost with the old one.
-pub fn tell_if_renewed(journal: &Journal, voice: Voice) {
+pub fn tell_if_renewed(journal: &Journal, new_id_wanted: bool, voice: Voice) {
     if let Some(former) = journal.former_id() {
         let (path, id) = (journal.path().display(), journal.id());
-        voice.problem(format_args!(
-            "{path} is a copy, or was restored: it is now journal {id} (it was {former}), so that no receiver takes its \
-             new entries for old ones"
-        ));
+        match new_id_wanted {
+            true => voice.problem(format_args!("{path} has a new id: {id} (it was {former})")),
+            false => voice.problem(format_args!(
+                "{path} is a copy, or was restored: it is now journal {id} (it was {former}), so that no receiver takes \
+                 its new entries for old ones"
+            )),
+        }
         if let Some(command) = journal.dropped_alert_exec() {
             voice.act(format_args!(
                 "the alert command that came with it was dropped, since it may be someone else's: {command}; \

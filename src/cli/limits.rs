@@ -1,5 +1,6 @@
 //! The flags that set what belongs to the journal, so that all its writers agree.
 
+use std::path::Path;
 use std::time::Duration;
 
 use clap::ValueEnum;
@@ -17,7 +18,7 @@ pub struct LimitArgs {
     ///
     /// Space is given back in whole segments, oldest first. After `edgesync init` has lowered the limit, the next append drops segments
     /// until the rest fits. Where one segment is larger than the new limit, its newest entries go too.
-    #[arg(long, value_name = "SIZE", env = "EDGESYNC_MAX_BYTES", value_parser = values::size_above_zero)]
+    #[arg(long, value_name = "SIZE", env = "EDGESYNC_MAX_BYTES", value_parser = values::journal_size)]
     max_bytes: Option<u64>,
     /// Drop entries that have waited longer than this, counted while the machine is up; 0 for no limit
     ///
@@ -28,7 +29,7 @@ pub struct LimitArgs {
     #[arg(long, value_name = "POLICY", env = "EDGESYNC_OVERFLOW", value_enum)]
     overflow: Option<OverflowArg>,
     /// Begin a new segment file at this size; a new journal has 16MiB
-    #[arg(long, value_name = "SIZE", env = "EDGESYNC_SEGMENT_BYTES", value_parser = values::size_above_zero)]
+    #[arg(long, value_name = "SIZE", env = "EDGESYNC_SEGMENT_BYTES", value_parser = values::segment_size)]
     segment_bytes: Option<u64>,
     /// Raise an alert each time this many more entries were evicted or dead-lettered; a new journal has 1000; 0 for never
     #[arg(long, value_name = "COUNT", env = "EDGESYNC_DEAD_LETTER_THRESHOLD", value_parser = values::count)]
@@ -89,13 +90,23 @@ pub fn describe(config: &Config) -> String {
     parts.extend(limits.max_entries.map(|entries| format!("{entries} entries")));
     parts.extend(limits.max_age.map(values::human_duration));
     parts.push(limits.overflow.to_string());
-    if let Some(command) = &limits.alert_exec
-        && limits.dead_letter_threshold > 0
-    {
-        parts.push(format!(
-            "every {} lost: {command}",
-            values::counted(limits.dead_letter_threshold, "entry")
-        ));
-    }
     parts.join(", ")
+}
+
+/// When an alert runs what: `` `mail-me`, each 1000 entries lost``. None if none does.
+pub fn alert_of(config: &Config) -> Option<String> {
+    let command = config.limits.alert_exec.as_ref()?;
+    match config.limits.dead_letter_threshold {
+        0 => None,
+        1 => Some(format!("`{command}`, each entry lost")),
+        entries => Some(format!("`{command}`, each {entries} entries lost")),
+    }
+}
+
+/// The size at which segments are sealed in truth: at most an eighth of the journal's limit and a sixteenth of its file system,
+/// as the library has it.
+pub fn segment_bytes_effective(config: &Config, journal: &Path) -> u64 {
+    let bytes = config.segment_bytes.min(config.limits.max_bytes / 8);
+    let volume = rustix::fs::statvfs(journal).ok().filter(|volume| volume.f_blocks > 0);
+    volume.map_or(bytes, |volume| bytes.min(volume.f_blocks.saturating_mul(volume.f_frsize) / 16).max(1024))
 }

@@ -58,7 +58,7 @@ pub fn run(args: &ManArgs) -> anyhow::Result<ExitCode> {
 
 /// `edgesync-dead-list` from "dead list", "dead-list" or "edgesync-dead-list".
 fn page_name(words: &[String]) -> String {
-    let words = words.join("-");
+    let words = words.iter().flat_map(|word| word.split_whitespace()).collect::<Vec<_>>().join("-");
     match words.as_str() {
         "" | "edgesync" => "edgesync".into(),
         name if name.starts_with("edgesync-") => words,

@@ -1,6 +1,6 @@
 //! `edgesync replay`.
 
-use std::fmt;
+use std::fmt::{self, Write};
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -14,7 +14,7 @@ use edgesync::{
     BodyFormat, Error, ExecOptions, ExecSink, HttpOptions, HttpSink, OnRefused, Progress, ReplayOptions,
     ReplayReport, Replayer, RequireAck, RunEnd, Sink, Stop,
 };
-use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+use indicatif::{HumanDuration, ProgressBar, ProgressDrawTarget, ProgressState, ProgressStyle};
 
 use super::args::GlobalArgs;
 use super::exit_code::{ExitCode, help_section};
@@ -52,7 +52,8 @@ pub struct ReplayArgs {
     #[arg(long, value_name = "FORMAT", env = "EDGESYNC_BODY", value_enum, default_value = "ndjson")]
     body: BodyArg,
     /// Try a batch again this often before the run ends
-    #[arg(long, value_name = "COUNT", env = "EDGESYNC_RETRIES", default_value = "3")]
+    #[arg(long, value_name = "COUNT", env = "EDGESYNC_RETRIES", value_parser = values::small_count)]
+    #[arg(default_value = "3")]
     retries: u32,
     /// Wait up to this long before the first retry, and up to twice as long before each further one
     #[arg(long, value_name = "DURATION", env = "EDGESYNC_BACKOFF", value_parser = values::duration)]
@@ -79,7 +80,8 @@ pub struct ReplayArgs {
     ///
     /// The last refused entry is not dead-lettered. The count goes on over all runs until the receiver accepts an entry; at the
     /// limit each run asks about one entry.
-    #[arg(long, value_name = "COUNT", env = "EDGESYNC_REFUSALS_MAX", default_value = "10")]
+    #[arg(long, value_name = "COUNT", env = "EDGESYNC_REFUSALS_MAX", value_parser = values::count)]
+    #[arg(default_value = "10")]
     refusals_max: u64,
     /// Whether a success counts for which the receiver does not send Edgesync-Acked-Seq
     #[arg(long, value_name = "WHEN", env = "EDGESYNC_REQUIRE_ACK", value_enum, default_value = "auto")]
@@ -288,13 +290,30 @@ fn code_when_cut_short(done: &AtomicU64) -> ExitCode {
 fn draw(bar: &mut Option<ProgressBar>, progress: &Progress) {
     let bar = bar.get_or_insert_with(|| {
         let bar = ProgressBar::with_draw_target(Some(progress.total), ProgressDrawTarget::stderr());
-        match ProgressStyle::with_template("{wide_bar} {pos}/{len} entries, {per_sec}, {eta} left") {
-            Ok(style) => bar.with_style(style),
+        match ProgressStyle::with_template("{wide_bar} {pos}/{len} entries{speed}") {
+            Ok(style) => {
+                bar.with_style(style.with_key("speed", |state: &ProgressState, out: &mut dyn Write| {
+                    // There is nothing to be done about a bar that cannot be drawn.
+                    let _ = out.write_str(&speed(state.pos(), state.per_sec(), state.eta()));
+                }))
+            }
             Err(_) => bar,
         }
     });
     bar.set_length(progress.total);
     bar.set_position(progress.done);
+}
+
+/// How fast entries are settled, and how long the rest will take: `, 16072/s, 3s left`. Nothing before the first batch is done.
+fn speed(done: u64, per_second: f64, left: Duration) -> String {
+    if done == 0 || per_second <= 0.0 {
+        return String::new();
+    }
+    let left = HumanDuration(left);
+    match per_second.round() as u64 {
+        0 => format!(", less than 1/s, {left:#} left"),
+        rate => format!(", {rate}/s, {left:#} left"),
+    }
 }
 
 /// What a run came to.
@@ -365,8 +384,9 @@ impl fmt::Display for Tally {
         if self.dead_lettered > 0 {
             write!(out, ", dead-lettered {}", self.dead_lettered)?;
             let statuses: Vec<_> = self.statuses.iter().map(u16::to_string).collect();
-            if !statuses.is_empty() {
-                write!(out, " (status {})", statuses.join(", "))?;
+            match statuses.is_empty() {
+                true => out.write_str(" (see `edgesync dead list`)")?,
+                false => write!(out, " (status {}; see `edgesync dead list`)", statuses.join(", "))?,
             }
         }
         let terms = [("damaged", self.damaged), ("evicted meanwhile", self.evicted)];
@@ -432,10 +452,19 @@ mod tests {
     fn the_summary_is_one_line_with_the_reason() {
         assert_eq!(
             tally(1200, 1, 0, 300, Some("connection refused")).to_string(),
-            "delivered 1200, dead-lettered 1 (status 413, 422), 300 still wait: connection refused"
+            "delivered 1200, dead-lettered 1 (status 413, 422; see `edgesync dead list`), 300 still wait: connection refused"
         );
         assert_eq!(tally(0, 0, 0, 1, Some("HTTP 503")).to_string(), "delivered 0, 1 still waits: HTTP 503");
         assert_eq!(tally(0, 0, 0, 0, None).to_string(), "nothing was pending");
+    }
+
+    #[test]
+    fn the_progress_bar_has_whole_numbers_and_none_before_the_first_batch() {
+        let seconds = Duration::from_secs;
+        assert_eq!(speed(0, 0.0, seconds(0)), "");
+        assert_eq!(speed(0, 12.5, seconds(0)), "");
+        assert_eq!(speed(500, 16_072.09, seconds(3)), ", 16072/s, 3s left");
+        assert_eq!(speed(1, 0.2, seconds(120)), ", less than 1/s, 2m left");
     }
 
     fn parse(words: &[&str]) -> ReplayArgs {

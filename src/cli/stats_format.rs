@@ -20,6 +20,9 @@ pub fn text(path: &Path, config: &Config, stats: &Stats) -> Vec<String> {
     row("journal", path.display().to_string());
     row("id", config.id.to_string());
     row("limits", limits::describe(config));
+    if let Some(alert) = limits::alert_of(config) {
+        row("alert", alert);
+    }
     row("", String::new());
     let terms = terms(stats);
     let width = stats.written.to_string().len();

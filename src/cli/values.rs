@@ -1,5 +1,6 @@
 //! The values that flags take, from text and back: sizes, durations, sync policies.
 
+use std::ops::RangeInclusive;
 use std::time::Duration;
 
 use edgesync::SyncPolicy;
@@ -7,6 +8,10 @@ use jiff::{SignedDuration, Span, SpanRelativeTo};
 
 /// The most that a line or a batch may have: both are held in memory whole.
 const MEMORY_BYTES_MAX: usize = 64 << 20;
+
+/// The least that a journal may be limited to, and the sizes that its segments may have: those that the library takes.
+const JOURNAL_BYTES_MIN: u64 = 64 << 10;
+const SEGMENT_BYTES: RangeInclusive<u64> = 1 << 10..=1 << 30;
 
 const UNITS: [(&str, u64); 9] = [
     ("B", 1),
@@ -52,9 +57,26 @@ pub fn memory_size(text: &str) -> Result<usize, String> {
     bytes.ok_or_else(|| "too large; 64MiB is the most".into())
 }
 
+/// A journal's limit of bytes.
+pub fn journal_size(text: &str) -> Result<u64, String> {
+    let bytes = size(text)?;
+    if bytes < JOURNAL_BYTES_MIN { Err("64KiB at least".into()) } else { Ok(bytes) }
+}
+
+/// The size of a segment.
+pub fn segment_size(text: &str) -> Result<u64, String> {
+    let bytes = size(text)?;
+    if SEGMENT_BYTES.contains(&bytes) { Ok(bytes) } else { Err("1KiB at least, 1GiB at most".into()) }
+}
+
 /// A count.
 pub fn count(text: &str) -> Result<u64, String> {
     text.trim().parse().map_err(|_| "not a count; write it like 500".into())
+}
+
+/// A count of what is done over and over.
+pub fn small_count(text: &str) -> Result<u32, String> {
+    u32::try_from(count(text)?).map_err(|_| format!("too large; {} is the most", u32::MAX))
 }
 
 /// A count that is not 0: of a batch, or a seq, of which 1 is the first.
@@ -146,6 +168,9 @@ fn join(large: u64, large_unit: &str, small: u64, small_unit: &str) -> String {
 
 #[cfg(test)]
 mod tests {
+    use edgesync::{Journal, Settings};
+    use uuid::Uuid;
+
     use super::*;
 
     #[test]
@@ -173,6 +198,40 @@ mod tests {
         assert!(size("18446744073709551615KiB").unwrap_err().contains("more than"));
         assert!(size_above_zero("0MiB").unwrap_err().contains("too small"));
         assert!(memory_size("65MiB").unwrap_err().contains("64MiB"));
+        for text in ["0", "10", "65535"] {
+            assert_eq!(journal_size(text), Err("64KiB at least".into()), "{text}");
+        }
+        for text in ["0", "1023", "2GiB"] {
+            assert!(segment_size(text).unwrap_err().contains("1KiB"), "{text}");
+        }
+    }
+
+    #[test]
+    fn what_the_options_take_at_the_edges_is_what_the_library_takes() {
+        let directory = tempfile::tempdir().unwrap();
+        let is_taken = |settings: Settings| {
+            Journal::open_or_create(&directory.path().join(Uuid::new_v4().to_string()), &settings).is_ok()
+        };
+        for bytes in [JOURNAL_BYTES_MIN - 1, JOURNAL_BYTES_MIN] {
+            let settings = Settings { max_bytes: Some(bytes), ..Settings::default() };
+            assert_eq!(is_taken(settings), journal_size(&bytes.to_string()).is_ok(), "{bytes}");
+        }
+        let (least, most) = (*SEGMENT_BYTES.start(), *SEGMENT_BYTES.end());
+        for bytes in [least - 1, least, most, most + 1] {
+            let max_bytes = Some(least * 16_384);
+            let settings = Settings { segment_bytes: Some(bytes), max_bytes, ..Settings::default() };
+            assert_eq!(is_taken(settings), segment_size(&bytes.to_string()).is_ok(), "{bytes}");
+        }
+    }
+
+    #[test]
+    fn a_wrong_count_is_answered_with_an_example() {
+        for text in ["", "x", "-1", "1.5"] {
+            assert!(count(text).unwrap_err().contains("like 500"), "{text}");
+            assert!(small_count(text).unwrap_err().contains("like 500"), "{text}");
+        }
+        assert_eq!(small_count("4294967295"), Ok(u32::MAX));
+        assert!(small_count("4294967296").unwrap_err().contains("4294967295 is the most"));
     }
 
     #[test]

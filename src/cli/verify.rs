@@ -28,7 +28,7 @@ pub fn run(args: &VerifyArgs, global: &GlobalArgs, voice: Voice) -> anyhow::Resu
         signals::outlive_file_limit()?;
         let repaired =
             Journal::repair(path.as_path(), &mut |done| voice.problem(format_args!("repaired: {done}")))?;
-        journal_path::tell_if_renewed(&repaired, voice);
+        journal_path::tell_if_renewed(&repaired, false, voice);
     }
     let journal = Journal::open_read_only(path.as_path())?;
     let mut output = Output::open()?;

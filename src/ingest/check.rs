@@ -29,8 +29,10 @@ pub(super) trait Verdicts {
 pub(super) struct Checker {
     /// Lines are text, and become JSON strings.
     pub text: bool,
-    /// A line without its line feed has at most so many bytes.
+    /// A line without its line feed has at most this many bytes.
     pub line_bytes_max: usize,
+    /// The journal takes no longer ones; otherwise it is the caller who wants none.
+    pub is_limit_of_journal: bool,
 }
 
 impl Checker {
@@ -85,7 +87,11 @@ impl Checker {
             match text_payload(bytes) {
                 // Escapes may make it longer than the line.
                 Ok(Some(payload)) if payload.len() > PAYLOAD_BYTES_MAX => {
-                    return verdicts.rejected(self.overlong(line, length, bytes));
+                    let reason = format!(
+                        "longer than a journal takes: {} bytes as a JSON string, at most {PAYLOAD_BYTES_MAX}",
+                        payload.len()
+                    );
+                    return verdicts.rejected(RejectedLine { line, length, reason, bytes: kept(bytes) });
                 }
                 Ok(Some(payload)) => return verdicts.payload(payload.as_bytes(), line),
                 Ok(None) => return ControlFlow::Continue(()),
@@ -105,7 +111,8 @@ impl Checker {
 
     /// A line over the limit, of which `bytes` is at least the part to be kept.
     pub fn overlong(&self, line: u64, length: u64, bytes: &[u8]) -> RejectedLine {
-        let reason = format!("longer than {} bytes: {length}", self.line_bytes_max);
+        let limit = if self.is_limit_of_journal { "this journal takes" } else { "a line may be" };
+        let reason = format!("longer than {limit}: {length} bytes, at most {}", self.line_bytes_max);
         RejectedLine { line, length, reason, bytes: kept(bytes) }
     }
 }
@@ -143,7 +150,7 @@ mod tests {
         }
     }
 
-    const CHECKER: Checker = Checker { text: false, line_bytes_max: 40 };
+    const CHECKER: Checker = Checker { text: false, line_bytes_max: 40, is_limit_of_journal: false };
 
     fn seen(checker: Checker, run: &[u8]) -> Seen {
         let mut seen = Seen::default();
@@ -191,7 +198,12 @@ mod tests {
         assert_eq!(seen.payloads.iter().map(|(line, _)| *line).collect::<Vec<_>>(), [1, 3]);
         assert_eq!(
             (seen.rejected[0].length, seen.rejected[0].reason.as_str()),
-            (41, "longer than 40 bytes: 41")
+            (41, "longer than a line may be: 41 bytes, at most 40")
+        );
+        let of_journal = Checker { is_limit_of_journal: true, ..CHECKER };
+        assert_eq!(
+            of_journal.overlong(1, 41, b"9").reason,
+            "longer than this journal takes: 41 bytes, at most 40"
         );
     }
 

@@ -114,12 +114,8 @@ pub fn ingest(
     stop: &Stop,
     notice: &mut (dyn FnMut(Notice) + Send),
 ) -> Result<IngestReport> {
-    let mut options = options.clone();
-    if options.max_line <= MAX_LINE_MAX {
-        // A line that this journal can never hold is rejected; it must not stop those after it.
-        options.max_line = options.max_line.min(journal.payload_bytes_max());
-    }
-    run(&mut Appender::open(&journal.heeding(stop))?, input, tee, &options, stop, notice)
+    let mut appender = Appender::open(&journal.heeding(stop))?;
+    run(&mut appender, input, tee, options, journal.payload_bytes_max(), stop, notice)
 }
 
 fn run<C: Committer>(
@@ -127,6 +123,7 @@ fn run<C: Committer>(
     input: impl Read + AsFd,
     tee: Option<&mut (dyn Write + Send)>,
     options: &IngestOptions,
+    journal_bytes_max: usize,
     stop: &Stop,
     notice: &mut (dyn FnMut(Notice) + Send),
 ) -> Result<IngestReport> {
@@ -139,7 +136,12 @@ fn run<C: Committer>(
     let (writer_left, writer_here) =
         pipe_with(PipeFlags::CLOEXEC).map_err(|errno| io_error("wait for")(errno.into()))?;
     let handoff = Handoff::new(committer.next_seq());
-    let checker = Checker { text: options.text, line_bytes_max: options.max_line };
+    let checker = Checker {
+        text: options.text,
+        // A line that this journal can never hold is rejected; it must not stop those after it.
+        line_bytes_max: options.max_line.min(journal_bytes_max),
+        is_limit_of_journal: journal_bytes_max < options.max_line,
+    };
     let tee = tee.map(|tee| -> &mut (dyn Write + Send) { tee });
     let writer = Writer::new(committer, tee, options.sync, stop, &mut *notice);
 

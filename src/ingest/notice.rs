@@ -73,12 +73,13 @@ impl fmt::Display for Notice {
             Self::Full { line, waits: false } => {
                 write!(out, "full: line {line} and those after it are not taken until there is room")
             }
-            Self::NotTaken(not_taken) => write!(out, "full: {not_taken} not taken"),
+            Self::NotTaken(not_taken) => write!(out, "full: {not_taken}"),
             Self::Evicted { evicted, so_far: true } => write!(out, "so far {evicted}"),
             Self::Evicted { evicted, so_far: false } => evicted.fmt(out),
             Self::Unfinished { bytes, stopped } => {
                 let event = if *stopped { "the signal came" } else { "reading failed" };
-                write!(out, "the last line had no end when {event} and was not taken ({bytes} bytes)")
+                let bytes = if *bytes == 1 { "1 byte".to_owned() } else { format!("{bytes} bytes") };
+                write!(out, "the last line had no end when {event} and was not taken ({bytes})")
             }
             Self::TeeFailed { source } if source.kind() == io::ErrorKind::BrokenPipe => {
                 write!(out, "stdout closed; --tee disabled, still writing to the journal")
@@ -151,7 +152,10 @@ impl NotTaken {
 
 impl fmt::Display for NotTaken {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
-        out.write_str(if self.lines == 1 { "line " } else { "lines " })?;
+        if self.lines == 1 {
+            return write!(out, "line {} was not taken", self.last);
+        }
+        write!(out, "{} lines (", self.lines)?;
         for (index, (first, last)) in self.ranges.iter().enumerate() {
             let comma = if index > 0 { ", " } else { "" };
             if first == last {
@@ -163,7 +167,7 @@ impl fmt::Display for NotTaken {
         if self.unnamed > 0 {
             write!(out, " and {} more up to line {}", self.unnamed, self.last)?;
         }
-        write!(out, " ({}) {}", self.lines, if self.lines == 1 { "was" } else { "were" })
+        out.write_str(") were not taken")
     }
 }
 
@@ -186,8 +190,8 @@ mod tests {
     #[test]
     fn what_was_not_taken_is_named_line_by_line() {
         let notice = |lines: &[u64]| Notice::NotTaken(not_taken(lines)).to_string();
-        assert_eq!(notice(&[7]), "full: line 7 (1) was not taken");
-        assert_eq!(notice(&[11, 12, 13, 20]), "full: lines 11 to 13, 20 (4) were not taken");
+        assert_eq!(notice(&[7]), "full: line 7 was not taken");
+        assert_eq!(notice(&[11, 12, 13, 20]), "full: 4 lines (11 to 13, 20) were not taken");
     }
 
     #[test]
@@ -195,7 +199,7 @@ mod tests {
         let not_taken = not_taken(&(1..2000).step_by(2).collect::<Vec<_>>());
         assert_eq!((not_taken.ranges().len(), not_taken.lines()), (16, 1000));
         assert!(
-            not_taken.to_string().ends_with("29, 31 and 984 more up to line 1999 (1000) were"),
+            not_taken.to_string().ends_with("29, 31 and 984 more up to line 1999) were not taken"),
             "{not_taken}"
         );
     }

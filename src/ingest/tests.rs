@@ -182,7 +182,7 @@ impl Run {
             let _feeding = scope.spawn(|| feed(pipe, &commits.lock().unwrap(), stopper));
             let tee = tee.as_mut().map(|tee| tee as &mut (dyn Write + Send));
             let mut notice = |notice: Notice| told.push(notice.to_string());
-            run(journal, input, tee, options, stop, &mut notice)
+            run(journal, input, tee, options, MAX_LINE_MAX, stop, &mut notice)
         })
     }
 
@@ -256,8 +256,16 @@ fn a_regular_file_and_the_null_device_are_inputs_too() {
     let text = std::fs::read_to_string(path).unwrap();
     run.options.text = true;
     let mut take = |path| {
-        super::run(&mut run.journal, File::open(path).unwrap(), None, &run.options, &run.stop, &mut |_| {})
-            .unwrap()
+        super::run(
+            &mut run.journal,
+            File::open(path).unwrap(),
+            None,
+            &run.options,
+            MAX_LINE_MAX,
+            &run.stop,
+            &mut |_| {},
+        )
+        .unwrap()
     };
     assert_eq!(take(path).accepted, text.lines().filter(|line| !line.trim().is_empty()).count() as u64);
     assert_eq!(take("/dev/null"), report(0, 0, 0, false));
@@ -268,7 +276,8 @@ fn a_failed_read_is_an_error_that_names_the_input() {
     let mut run = Run::new();
     let directory = File::open(env!("CARGO_MANIFEST_DIR")).unwrap();
     let error =
-        super::run(&mut run.journal, directory, None, &run.options, &run.stop, &mut |_| {}).unwrap_err();
+        super::run(&mut run.journal, directory, None, &run.options, MAX_LINE_MAX, &run.stop, &mut |_| {})
+            .unwrap_err();
     assert!(error.to_string().starts_with("cannot read standard input: "), "{error}");
 }
 
@@ -278,7 +287,10 @@ fn an_overlong_line_is_rejected_with_its_length_and_the_next_is_taken() {
     let input = [&b"1\n"[..], &vec![b'x'; 5 << 20], b"\n2\n"].concat();
     assert_eq!(run.fed_bytes(&input).unwrap(), report(2, 1, 0, false));
     assert_eq!(run.payloads(), ["1", "2"]);
-    assert_eq!(run.told, ["line 2: longer than 1048576 bytes: 5242880 (kept in rejected.jsonl)"]);
+    assert_eq!(
+        run.told,
+        ["line 2: longer than a line may be: 5242880 bytes, at most 1048576 (kept in rejected.jsonl)"]
+    );
 }
 
 #[test]
@@ -395,7 +407,7 @@ fn under_reject_what_was_not_taken_is_named_and_room_is_used_when_there_is_some(
     assert_eq!(fed.unwrap(), report(3, 0, 4, false));
     assert_eq!(run.payloads(), ["1", "2", "6"]);
     assert_eq!(run.told[0], "full: line 3 and those after it are not taken until there is room");
-    assert_eq!(run.told[1..], ["full: lines 3 to 6, 8 (4) were not taken"]);
+    assert_eq!(run.told[1..], ["full: 4 lines (3 to 6, 8) were not taken"]);
     let passed = run.events().into_iter().filter(|event| matches!(event, Event::Passed(_))).count();
     assert_eq!(passed, 2);
 }
@@ -424,7 +436,7 @@ fn a_stop_ends_the_wait_for_room_and_nothing_overtakes() {
         pipe
     });
     assert_eq!(fed.unwrap(), report(1, 0, 2, true));
-    assert_eq!(run.told.last().unwrap(), "full: lines 2 to 3 (2) were not taken");
+    assert_eq!(run.told.last().unwrap(), "full: 2 lines (2 to 3) were not taken");
 }
 
 #[test]

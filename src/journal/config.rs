@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
 use super::layout;
+use super::widen::Limit;
 use crate::error::{Error, Result};
 use crate::record::{Seq, Timestamp, seal_line, unseal_line};
 use crate::sink::FormerJournal;
@@ -257,12 +258,12 @@ impl Config {
         if count <= SEGMENTS_MAX {
             return Ok(());
         }
-        let (least, most) =
-            (limit.div_ceil(SEGMENTS_MAX).div_ceil(1024), segment.saturating_mul(SEGMENTS_MAX));
+        let least = limit.div_ceil(SEGMENTS_MAX).next_multiple_of(1024);
+        let most = segment.saturating_mul(SEGMENTS_MAX) / 1024 * 1024;
+        let [segment, limit, least, most] = [segment, limit, least, most].map(Limit::Bytes);
         Err(Error::Invalid(format!(
-            "segments of {segment} bytes within a limit of {limit} bytes are {count} files, more than {SEGMENTS_MAX}: use \
-             --segment-bytes {least}KiB or more, or --max-bytes {}KiB or less",
-            most / 1024
+            "segments of {segment} within a limit of {limit} are {count} files, more than {SEGMENTS_MAX}: use \
+             --segment-bytes {least} or more, or --max-bytes {most} or less"
         )))
     }
 
@@ -332,7 +333,7 @@ enum Unreadable {
 }
 
 fn parse(text: &[u8]) -> std::result::Result<(Config, Option<Home>), Unreadable> {
-    let invalid = |error: serde_json::Error| Unreadable::Invalid(format!("journal.json: {error}"));
+    let invalid = |error: serde_json::Error| Unreadable::Invalid(error.to_string());
     // A newer format may look different: its number is read first.
     let format: Format = serde_json::from_slice(text).map_err(invalid)?;
     if format.format > FORMAT {
@@ -340,7 +341,7 @@ fn parse(text: &[u8]) -> std::result::Result<(Config, Option<Home>), Unreadable>
     }
     // A spoilt digit would be another limit, or another journal to the receiver.
     if format.crc.is_some() && unseal_line(text).is_err() {
-        return Err(Unreadable::Invalid("journal.json: its checksum does not match".into()));
+        return Err(Unreadable::Invalid("its checksum does not match".into()));
     }
     let on_disk: OnDisk = serde_json::from_slice(text).map_err(invalid)?;
     let home = on_disk.home;
@@ -350,7 +351,7 @@ fn parse(text: &[u8]) -> std::result::Result<(Config, Option<Home>), Unreadable>
         max_bytes: Some(config.limits.max_bytes),
         ..Settings::default()
     };
-    settings.check().map_err(|error| Unreadable::Invalid(format!("journal.json: {error}")))?;
+    settings.check().map_err(|error| Unreadable::Invalid(error.to_string()))?;
     Ok((config, home))
 }
 
@@ -464,7 +465,7 @@ mod tests {
         };
         assert!(Config::new(&settings(1 << 10, 16 << 20)).is_ok());
         let error = Config::new(&settings(1 << 10, (16 << 20) + 1024)).unwrap_err().to_string();
-        assert!(error.contains("--segment-bytes 2KiB") && error.contains("--max-bytes 16384KiB"), "{error}");
+        assert!(error.contains("--segment-bytes 2KiB") && error.contains("--max-bytes 16MiB"), "{error}");
         let older = Config { segment_bytes: 1 << 10, ..Config::new(&Settings::default()).unwrap() };
         let same = settings(1 << 10, 1 << 30);
         assert_eq!(older.clone().with(&same).unwrap(), older);

@@ -8,6 +8,7 @@ use uuid::Uuid;
 use super::config::{Config, Settings};
 use super::cursor::{CursorFile, CursorState};
 use super::layout;
+use super::no_config;
 use super::segment_writer::SegmentWriter;
 use super::tail::Tail;
 use crate::error::{Error, Result};
@@ -56,26 +57,5 @@ fn first_mark(store: &Store, lock: &File, journal: Uuid) -> Result<()> {
 
 /// A directory becomes a journal if it is empty, or holds no more than what an interrupted creation leaves.
 fn check_nothing_is_lost(store: &Store) -> Result<()> {
-    let names = store.list()?;
-    if names.iter().any(|name| name == layout::CONFIG) {
-        return Ok(());
-    }
-    for name in names {
-        let harmless = match layout::parse_segment_name(&name) {
-            Some(first) => first == Seq::FIRST && store.size(&name)? == 0,
-            None => matches!(
-                name.as_str(),
-                layout::CONFIG_NEW
-                    | layout::CURSOR
-                    | layout::APPEND_LOCK
-                    | layout::REPLAY_LOCK
-                    | layout::EXEC_LOCK
-            ),
-        };
-        if !harmless {
-            let reason = format!("it has no {}, but holds {name}", layout::CONFIG);
-            return Err(Error::NotAJournal { path: store.path().to_owned(), reason });
-        }
-    }
-    Ok(())
+    no_config::obstacle(store)?.map_or(Ok(()), Err)
 }

@@ -3,7 +3,7 @@
 //! | file | does |
 //! | --- | --- |
 //! | `layout` | file names |
-//! | `config`, `create` | `journal.json`; making a journal |
+//! | `config`, `create`, `no_config` | `journal.json`; making a journal; a directory that is none |
 //! | `origin` | whether the files are a copy, and what happens then |
 //! | `lines`, `seek`, `segments`, `segment_list`, `tail`, `tail_mark` | finding one's way in and among the files; where the journal ends |
 //! | `appender`, `segment_writer`, `room`, `budget`, `evicted`, `widen` | writing: commits, rotation, limits |
@@ -34,6 +34,7 @@ mod layout;
 mod lines;
 #[cfg(test)]
 mod many_segments;
+mod no_config;
 mod origin;
 mod reader;
 mod rejected;
@@ -87,7 +88,7 @@ use self::tail::Tail;
 pub(crate) use self::tail_mark::TailMark;
 pub use self::verify::{Finding, Verification};
 pub use self::widen::Limit;
-use crate::error::{Error, Result};
+use crate::error::{Error, NOT_A_DIRECTORY, Result};
 use crate::exec_lock::ExecLock;
 use crate::record::Seq;
 use crate::stop::Stop;
@@ -140,7 +141,11 @@ impl Journal {
         match Self::open(path) {
             Ok(journal) => journal.with_settings(settings),
             Err(error @ (Error::Missing { .. } | Error::NotAJournal { .. })) => {
-                Self::create_instead_of(path, settings, error)?.0.with_settings(settings)
+                // What this call has created has its settings, and a new id, already.
+                match Self::create_instead_of(path, settings, error)? {
+                    (created, true) => Ok(created),
+                    (opened, false) => opened.with_settings(settings),
+                }
             }
             Err(error) => Err(error),
         }
@@ -199,8 +204,7 @@ impl Journal {
     /// Opens the journal in a directory.
     pub(crate) fn open_in(store: Store, writer: bool) -> Result<Self> {
         let Some(config) = Config::load(&store)? else {
-            let reason = format!("it has no {}", layout::CONFIG);
-            return Err(Error::NotAJournal { path: store.path().to_owned(), reason });
+            return Err(no_config::error(&store)?);
         };
         segments::list(&store)?;
         if writer && origin::is_suspect(&store)? {
@@ -214,8 +218,9 @@ impl Journal {
     pub(crate) fn open_or_create_in(store: Store, settings: &Settings) -> Result<Self> {
         match Self::open_in(store.clone(), true) {
             Err(Error::NotAJournal { .. }) => {
-                let (store, config, _) = create::create_in(store, Config::new(settings)?)?;
-                Self::from_parts(store, config).with_settings(settings)
+                let (store, config, is_new) = create::create_in(store, Config::new(settings)?)?;
+                let journal = Self::from_parts(store, config);
+                if is_new { Ok(journal) } else { journal.with_settings(settings) }
             }
             opened => opened?.with_settings(settings),
         }
@@ -294,8 +299,8 @@ impl Journal {
         self.config().id
     }
 
-    /// The id that the journal had until now, if opening it has just found that it is a copy or comes from a backup. It has a
-    /// new one then, so that no receiver takes its new entries for old ones.
+    /// The id that the journal had until now, if opening it has just found that it is a copy or comes from a backup, or the
+    /// settings asked for a new one. It has a new one then, so that no receiver takes its new entries for old ones.
     pub fn former_id(&self) -> Option<Uuid> {
         self.0.renewal.as_ref().map(|renewal| renewal.former_id)
     }
@@ -377,7 +382,7 @@ impl Journal {
     /// Where the cursor is lost, everything that is still there becomes pending and is delivered again.
     ///
     /// # Errors
-    /// I/O errors, [`Error::Busy`] while another process delivers, and what cannot be repaired: no segment file at all.
+    /// I/O errors, [`Error::Busy`] while another process delivers, and what cannot be repaired: no segment file, and neither cursor nor tail mark.
     pub fn repair(path: &Path, told: &mut dyn FnMut(&str)) -> Result<Self> {
         repair::repair(path, told)
     }
@@ -504,7 +509,7 @@ fn open_error(path: &Path, action: &'static str) -> impl FnOnce(io::Error) -> Er
         io::ErrorKind::NotFound if path.as_os_str().is_empty() => Error::EmptyPath,
         io::ErrorKind::NotFound => Error::Missing { path },
         io::ErrorKind::NotADirectory | io::ErrorKind::AlreadyExists => {
-            Error::NotAJournal { path, reason: "it is not a directory".into() }
+            Error::NotAJournal { path, reason: NOT_A_DIRECTORY.into() }
         }
         _ => match error.get_ref().and_then(|inner| inner.downcast_ref::<crate::storage::UnsafeFile>()) {
             Some(reason) => Error::Unsafe { path, reason: reason.to_string() },

@@ -1,7 +1,8 @@
 //! The segments of a journal, by the names in its directory.
 
-use super::layout;
-use crate::error::{Error, FOREIGN_FILE, Result};
+use super::config::Config;
+use super::{layout, no_config};
+use crate::error::{Error, FOREIGN_FILE, NO_SEGMENT, Result};
 use crate::record::Seq;
 use crate::storage::Store;
 
@@ -12,15 +13,20 @@ pub(crate) fn list(store: &Store) -> Result<Vec<Seq>> {
 
 /// The first seqs of all segments, ascending, and the names of all other files. A file that is not a journal's is an error.
 pub(crate) fn split(store: &Store) -> Result<(Vec<Seq>, Vec<String>)> {
-    let (mut segments, mut others) = (Vec::new(), Vec::new());
+    let (mut segments, mut others, mut foreign) = (Vec::new(), Vec::new(), None);
     for name in store.list()? {
         match layout::parse_segment_name(&name) {
             Some(first) => segments.push(first),
             None if layout::is_ours(&name) => others.push(name),
-            None => {
-                return Err(Error::NotAJournal { path: store.path_of(&name), reason: FOREIGN_FILE.into() });
-            }
+            None => foreign = Some(name),
         }
+    }
+    if let Some(name) = foreign {
+        let is_journal = !segments.is_empty() || others.iter().any(|name| name == layout::CONFIG);
+        return Err(match is_journal {
+            true => Error::NotAJournal { path: store.path_of(&name), reason: FOREIGN_FILE.into() },
+            false => no_config::error(store)?,
+        });
     }
     segments.sort_unstable();
     Ok((segments, others))
@@ -33,9 +39,9 @@ pub(crate) fn newest(store: &Store) -> Result<Seq> {
 
 /// There is no segment at all.
 pub(crate) fn none(store: &Store) -> Error {
-    Error::Damaged {
-        path: store.path().to_owned(),
-        reason: "it has no segment file, so the next sequence number is unknown".into(),
+    match Config::load(store) {
+        Ok(None) => no_config::error(store).unwrap_or_else(|error| error),
+        _ => Error::Damaged { path: store.path().to_owned(), reason: NO_SEGMENT.into() },
     }
 }
 

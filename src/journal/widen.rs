@@ -41,7 +41,7 @@ impl fmt::Display for Limit {
     }
 }
 
-const BINARY: [(u64, &str); 3] = [(1 << 30, "GiB"), (1 << 20, "MiB"), (1 << 10, "KiB")];
+const BINARY: [(u64, &str); 4] = [(1 << 40, "TiB"), (1 << 30, "GiB"), (1 << 20, "MiB"), (1 << 10, "KiB")];
 const TIME: [(u64, &str); 3] = [(86_400, "d"), (3600, "h"), (60, "min")];
 
 /// In the largest unit that needs no fraction.

@@ -13,8 +13,8 @@ use rustix::io::{Errno, retry_on_intr};
 
 use super::interrupted::again;
 use super::{
-    FileId, Identity, OTHERS_MAY_WRITE, OTHERS_MAY_WRITE_HERE, Open, Storage, StorageFile, UnsafeFile,
-    Uptime, Volume,
+    FileId, HARD_LINK, Identity, OTHERS_MAY_WRITE, OTHERS_MAY_WRITE_HERE, Open, SYMBOLIC_LINK, Storage,
+    StorageFile, UnsafeFile, Uptime, Volume,
 };
 
 const DIRECTORY_MODE: Mode = Mode::RWXU;
@@ -106,7 +106,7 @@ impl Storage for Disk {
         };
         let opened = rustix::fs::openat(&self.directory, name, flags | safe, FILE_MODE);
         let file = File::from(opened.map_err(|errno| match errno {
-            rustix::io::Errno::LOOP => io::Error::other(UnsafeFile("it is a symbolic link")),
+            rustix::io::Errno::LOOP => io::Error::other(UnsafeFile(SYMBOLIC_LINK)),
             rustix::io::Errno::ISDIR => io::Error::other(UnsafeFile("it is a directory")),
             errno => errno.into(),
         })?);
@@ -221,7 +221,7 @@ fn check(file: &File, to_write: bool, writer: bool) -> io::Result<()> {
     let reason = if !metadata.is_file() {
         "it is not a regular file"
     } else if metadata.nlink() > 1 {
-        "it is a hard link: the same file has another name"
+        HARD_LINK
     } else if (to_write && metadata.uid() != rustix::process::geteuid().as_raw())
         || (writer && !is_trusted(metadata.uid()))
     {

@@ -190,6 +190,10 @@ pub(crate) trait StorageFile: Send + Sync {
 pub(crate) const OTHERS_MAY_WRITE: &str = "others than its owner may write to it";
 pub(crate) const OTHERS_MAY_WRITE_HERE: &str = "others than its owner may write to the directory";
 
+/// Why a file is not used: what it leads to may be another person's.
+pub(crate) const SYMBOLIC_LINK: &str = "it is a symbolic link";
+pub(crate) const HARD_LINK: &str = "it is a hard link: the same file has another name";
+
 /// Inside an [`io::Error`]: a file that must not be used. The text says why.
 #[derive(Debug, thiserror::Error)]
 #[error("{0}")]

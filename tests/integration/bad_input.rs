@@ -62,6 +62,106 @@ fn a_journal_json_that_is_not_one() {
 }
 
 #[test]
+fn a_damaged_journal_json_is_called_damaged() {
+    let sandbox = sandbox();
+    let path = sandbox.journal().join("journal.json");
+    let text = fs::read_to_string(&path).unwrap().replacen("\"max_bytes\":1", "\"max_bytes\":2", 1);
+    fs::write(&path, text).unwrap();
+    let said = format!("{} is damaged: its checksum does not match\n", path.display());
+    for words in EVERY_COMMAND {
+        refused(&sandbox, words, 6, &said);
+    }
+}
+
+#[test]
+fn a_lost_journal_json_has_a_way_out_that_works() {
+    let sandbox = sandbox();
+    fs::remove_file(sandbox.journal().join("journal.json")).unwrap();
+    for words in EVERY_COMMAND {
+        refused(&sandbox, words, 6, "is damaged: its journal.json is missing");
+        refused(&sandbox, words, 6, "edgesync verify --repair");
+    }
+    sandbox.edgesync(["verify", "--repair"]).run().exits(0);
+    assert_eq!(sandbox.cat(), ["1"]);
+}
+
+#[test]
+fn an_empty_directory_is_no_damaged_journal() {
+    let sandbox = Sandbox::new();
+    fs::create_dir(sandbox.journal()).unwrap();
+    for words in [&["verify", "--repair"][..], &["verify"], &["stats"]] {
+        let before = snapshot(&sandbox.path(""));
+        let output = sandbox.edgesync(words).run();
+        output.refuses_naming(6, "is not a journal: the directory is empty");
+        output.does_not_say("damaged").does_not_say("--repair");
+        assert!(snapshot(&sandbox.path("")) == before, "{words:?} changed something");
+    }
+}
+
+#[test]
+fn a_journal_whose_segments_are_lost_is_not_sent_to_a_repair_that_cannot_help() {
+    let sandbox = sandbox();
+    fs::remove_file(sandbox.journal().join("00000000000000000001.jsonl")).unwrap();
+    let output = sandbox.edgesync(["verify", "--repair"]).run();
+    output.exits(6).says("it has no segment file").says("from a backup").does_not_say("--repair");
+}
+
+#[test]
+fn a_file_in_a_journal_that_is_none_of_its_own() {
+    let sandbox = sandbox();
+    fs::write(sandbox.journal().join("foo"), "theirs").unwrap();
+    let said =
+        format!("the journal {} holds foo, which is no file of a journal\n", sandbox.journal().display());
+    for words in EVERY_COMMAND {
+        refused(&sandbox, words, 6, &said);
+    }
+    refused(&sandbox, &["verify", "--repair"], 6, "move it out of the journal's directory");
+}
+
+#[test]
+fn a_count_that_is_none_is_answered_with_an_example() {
+    let sandbox = sandbox();
+    for option in ["--refusals-max", "--retries", "--batch-size"] {
+        for value in ["x", "-1", "1.5"] {
+            let output = sandbox.edgesync(["replay", "--to", UNREACHABLE, option, value]).run();
+            output.refuses_naming(2, option);
+            output.says(&format!("'{value}'")).says("not a count; write it like 500");
+        }
+    }
+    let output = sandbox.edgesync(["replay", "--to", UNREACHABLE]).env("EDGESYNC_RETRIES", "x").run();
+    output.refuses_naming(2, "--retries");
+    output.says("not a count; write it like 500");
+}
+
+#[test]
+fn a_limit_that_is_too_small_is_answered_with_the_least_and_the_option() {
+    let sandbox = sandbox();
+    for command in ["append", "init"] {
+        for value in ["0", "10", "65535"] {
+            refused(&sandbox, &[command, "--max-bytes", value], 2, "'--max-bytes <SIZE>': 64KiB at least");
+        }
+        for value in ["0", "1023", "2GiB"] {
+            refused(
+                &sandbox,
+                &[command, "--segment-bytes", value],
+                2,
+                "'--segment-bytes <SIZE>': 1KiB at least",
+            );
+        }
+    }
+}
+
+#[test]
+fn sizes_that_do_not_fit_together_are_named_in_units_that_people_read() {
+    let sandbox = Sandbox::new();
+    let output = sandbox.edgesync(["init", "--max-bytes", "1TiB"]).run();
+    output.exits(2).says(
+        "segments of 16MiB within a limit of 1TiB are 65536 files, more than 16384: use --segment-bytes 64MiB or more, or \
+         --max-bytes 256GiB or less",
+    );
+}
+
+#[test]
 fn a_journal_of_a_newer_version() {
     let sandbox = sandbox();
     let path = sandbox.journal().join("journal.json");

@@ -119,6 +119,14 @@ fn a_shell_that_is_not_known_is_a_usage_error_that_lists_those_that_are() {
     assert!(said.contains("tcsh") && said.contains("nushell"), "{said}");
 }
 
+#[test]
+fn without_a_shell_those_that_are_known_are_listed() {
+    let output = edgesync().arg("completions").output().unwrap();
+    assert_eq!(output.status.code(), Some(2));
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert!(said.contains("hint: one of bash, elvish, fish, nushell, powershell, zsh\n"), "{said}");
+}
+
 fn script_path(name: &str) -> PathBuf {
     repository("completions").join(name)
 }

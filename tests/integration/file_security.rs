@@ -103,6 +103,25 @@ fn whatever_stands_in_a_files_place_is_refused_and_its_target_is_untouched() {
     tally("stand-ins for files, commands", cases);
 }
 
+/// Moved away, the cursor would be missing: the way out leaves it where it is.
+#[test]
+fn the_way_out_of_a_link_keeps_the_journals_own_file() {
+    let sandbox = journal();
+    let cursor = sandbox.journal().join("cursor");
+    put(Stand::HardLink, &cursor, &sandbox);
+    let find = format!("find / -samefile '{}'", cursor.display());
+    run(&sandbox, &["stats"]).exits(6).says("remove the other name").says(&find).does_not_say("move it away");
+    fs::remove_file(sandbox.path("aside")).unwrap();
+    run(&sandbox, &["stats"]).exits(0);
+
+    let sandbox = journal();
+    let cursor = sandbox.journal().join("cursor");
+    put(Stand::Symlink, &cursor, &sandbox);
+    run(&sandbox, &["stats"]).exits(6).says("replace the link by the file").does_not_say("move it away");
+    fs::rename(sandbox.path("aside"), cursor).unwrap();
+    run(&sandbox, &["stats"]).exits(0);
+}
+
 #[test]
 fn whatever_stands_in_a_side_files_place_is_refused_and_its_target_is_untouched() {
     for file in SIDE_FILES {

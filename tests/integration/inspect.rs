@@ -377,3 +377,19 @@ fn rejected_lines_that_were_dropped_for_space_are_counted() {
     assert!((1..63).contains(&kept), "{kept}");
     sandbox.stats().shows([("rejected_lines", 63), ("rejected_lines_dropped", 63 - kept as u64)]);
 }
+
+#[test]
+fn a_new_id_on_demand_is_said_to_be_one_and_a_new_journal_has_no_former_one() {
+    let sandbox = Sandbox::new();
+    let created = sandbox.edgesync(["init", "--new-id"]).run();
+    created.exits(0).says_nothing();
+    let config = fs::read_to_string(sandbox.journal().join("journal.json")).unwrap();
+    assert!(!config.contains("former"), "{config}");
+    let id = |text: &str| text.lines().find_map(|line| line.strip_prefix("id       ")).unwrap().to_owned();
+    let first = id(&created.stdout());
+    let renewed = sandbox.edgesync(["init", "--new-id"]).run();
+    let second = id(&renewed.exits(0).stdout());
+    assert_ne!(first, second);
+    let said = format!("{} has a new id: {second} (it was {first})\n", sandbox.journal().display());
+    renewed.says(&said).does_not_say("copy").does_not_say("restored");
+}

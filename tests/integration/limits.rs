@@ -217,3 +217,50 @@ fn a_line_that_the_narrowed_limit_cannot_hold_is_rejected_and_evicts_nothing() {
     sensor.wait().exits(5).says("line 101: an entry of 400");
     sandbox.stats().shows([("pending", 101), ("evicted", 0), ("rejected_lines", 1)]);
 }
+
+#[test]
+fn init_shows_the_size_that_segments_have_in_truth() {
+    let sandbox = Sandbox::new();
+    let init = sandbox.edgesync(["init", "--max-bytes", "64KiB"]).run();
+    init.exits(0).prints("segments 8.0 KiB\n");
+    sandbox.append(readings(1_000, 100));
+    let largest =
+        segments(&sandbox.journal()).iter().map(|path| path.metadata().unwrap().len()).max().unwrap();
+    assert!((7 << 10..=8 << 10).contains(&largest), "a segment of {largest} bytes");
+}
+
+#[test]
+fn init_and_stats_show_the_alert_on_a_line_of_its_own() {
+    let sandbox = Sandbox::new();
+    let alert = ["init", "--dead-letter-threshold", "5", "--alert-exec", "true"];
+    let init = sandbox.edgesync(alert).run();
+    init.exits(0).prints("limits   1.0 GiB, drop-oldest\n").prints("alert    `true`, each 5 entries lost\n");
+    sandbox.edgesync(["stats"]).run().exits(0).prints("alert            `true`, each 5 entries lost\n");
+    let each = sandbox.edgesync(["init", "--dead-letter-threshold", "1"]).run();
+    each.exits(0).prints("alert    `true`, each entry lost\n");
+    let none = sandbox.edgesync(["init", "--dead-letter-threshold", "0"]).run();
+    assert!(!none.exits(0).stdout().contains("alert"), "{}", none.stdout());
+}
+
+#[test]
+fn lines_for_which_there_is_no_room_are_counted_and_named() {
+    for (input, said) in [
+        ("1\n2\n3\n4\n", "full: line 4 was not taken\n"),
+        ("1\n2\n3\n4\n5\n", "full: 2 lines (4 to 5) were not taken\n"),
+    ] {
+        let sandbox = Sandbox::new();
+        let append = sandbox.edgesync(["append", "--max-entries", "3", "--overflow", "reject"]);
+        append.stdin(input).run().exits(8).says(said);
+    }
+}
+
+#[test]
+fn a_line_that_is_too_long_is_told_whose_limit_it_is_over() {
+    let sandbox = Sandbox::new();
+    let long = format!("\"{}\"\n", "x".repeat(9_000));
+    let caller = sandbox.edgesync(["append", "--max-line", "7KiB"]).stdin(&*long).run();
+    caller.exits(5).says("longer than a line may be: 9002 bytes, at most 7168");
+    sandbox.edgesync(["init", "--max-bytes", "64KiB"]).run().exits(0);
+    let journal = sandbox.edgesync(["append"]).stdin(&*long).run();
+    journal.exits(5).says("longer than this journal takes: 9002 bytes, at most 7680");
+}

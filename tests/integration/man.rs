@@ -19,6 +19,8 @@ fn a_page_alone_is_the_same_as_among_all() {
         (&[][..], "edgesync.1"),
         (&["replay"], "edgesync-replay.1"),
         (&["dead", "list"], "edgesync-dead-list.1"),
+        (&["dead list"], "edgesync-dead-list.1"),
+        (&["dead-list"], "edgesync-dead-list.1"),
         (&["edgesync-cat"], "edgesync-cat.1"),
     ] {
         let page = stdout_of(&edgesync().arg("man").args(words).output().unwrap());

@@ -85,7 +85,7 @@ fn a_foreign_journals_alert_command_cannot_steer_a_terminal() {
     let output = sandbox.edgesync(["init", "--alert-exec", &format!("echo {EVIL}\nrm -rf x")]).run();
     output.exits(0).prints("\\u{202e}");
     assert_printable(&output);
-    assert_eq!(output.lines().len(), 5, "{}", output.stdout());
+    assert_eq!(output.lines().len(), 6, "{}", output.stdout());
     let stats = sandbox.edgesync(["stats"]).run();
     assert_printable(stats.exits(0));
 }

@@ -92,7 +92,7 @@ fn quiet_append_says_in_one_line_what_was_not_taken() {
     let sandbox = Sandbox::new();
     let limits = ["append", "-q", "--max-entries", "3", "--overflow", "reject"];
     let output = sandbox.edgesync(limits).stdin(lines(["1", "2", "3", "4", "5"])).run();
-    says_one_line(&output, 8, "lines 4 to 5");
+    says_one_line(&output, 8, "2 lines (4 to 5)");
 }
 
 #[test]

@@ -13,7 +13,11 @@ fn sandbox_with(count: usize) -> Sandbox {
 fn ten_runs_against_a_receiver_that_refuses_everything_cost_no_more_than_one() {
     let sandbox = sandbox_with(200);
     let receiver = Receiver::always(Answer::new(422).body("unknown field"));
-    sandbox.replay_to(&receiver).run().exits(3).says("dead-lettered 9 (status 422)");
+    sandbox
+        .replay_to(&receiver)
+        .run()
+        .exits(3)
+        .says("dead-lettered 9 (status 422; see `edgesync dead list`)");
     for _ in 0..9 {
         let before = receiver.request_count();
         let output = sandbox.replay_to(&receiver).run();
@@ -58,7 +62,7 @@ fn both_ways_out_lead_past_a_receiver_that_refuses_everything() {
                     .args(["--refusals-max", "0"])
                     .run()
                     .exits(5)
-                    .says("(status 422)");
+                    .says("(status 422; see `edgesync dead list`)");
                 sandbox.stats().shows([("dead_lettered", 40), ("pending", 0)]);
             }
         }

@@ -52,10 +52,61 @@ fn timed_out(receiver: &str, timeout: Duration) -> String {
 
 /// It may heal by itself, as a wrong clock does; but it rather is another receiver than the one that is meant.
 fn no_tls(receiver: &str, error: &dyn std::error::Error) -> Outcome {
+    let reason = in_words(&error.to_string());
     suspicious(format!(
-        "no TLS connection to {receiver}: {error} (--ca-cert trusts a private authority; a wrong clock here makes good \
+        "no TLS connection to {receiver}: {reason} (--ca-cert trusts a private authority; a wrong clock here makes good \
          certificates invalid)"
     ))
+}
+
+/// Why certificates are refused most often, by the names that the TLS library shows.
+const REFUSALS: [(&str, &str); 6] = [
+    ("UnknownIssuer", "its certificate is from an authority that is not trusted here"),
+    ("CaUsedAsEndEntity", "its certificate is an authority's own, not one for a receiver"),
+    ("Expired", "its certificate has expired"),
+    ("NotValidYet", "its certificate is not valid yet"),
+    ("NotValidForName", "its certificate is for another name"),
+    ("BadSignature", "the signature of its certificate is wrong"),
+];
+
+/// What the TLS library says, without the names of its types: it shows most reasons as Rust values.
+fn in_words(error: &str) -> String {
+    let innermost = error.rsplit('(').next().unwrap_or_default().trim_end_matches(')');
+    let reason =
+        error.strip_prefix("invalid peer certificate: ").map(|reason| match reason.contains("Other(") {
+            true => innermost,
+            false => reason,
+        });
+    if let Some((_, sentence)) = REFUSALS.iter().find(|(name, _)| Some(*name) == reason) {
+        return (*sentence).to_owned();
+    }
+    let error = match reason {
+        Some(reason) => format!("its certificate is refused: {reason}"),
+        None => error.to_owned(),
+    };
+    // Names of hosts are in quotes, and stay as they are.
+    let parts = error.split('"').enumerate();
+    let parts: Vec<_> = parts
+        .map(|(index, part)| if index % 2 == 0 { without_camel_case(part) } else { part.to_owned() })
+        .collect();
+    parts.join("\"")
+}
+
+/// `HandshakeFailure` as "handshake failure".
+fn without_camel_case(text: &str) -> String {
+    let mut words = String::with_capacity(text.len() + 8);
+    for word in text.split_inclusive(|c: char| !c.is_ascii_alphanumeric()) {
+        let inner = word.char_indices().skip(1).any(|(at, c)| {
+            c.is_ascii_uppercase() && word[..at].ends_with(|before: char| before.is_ascii_lowercase())
+        });
+        for (at, c) in word.char_indices() {
+            if inner && at > 0 && c.is_ascii_uppercase() {
+                words.push(' ');
+            }
+            words.push(if inner { c.to_ascii_lowercase() } else { c });
+        }
+    }
+    words
 }
 
 fn suspicious(reason: String) -> Outcome {
@@ -96,9 +147,36 @@ mod tests {
 
     #[test]
     fn a_receiver_that_is_another_one_is_tried_again_and_a_person_is_told() {
-        let error = Error::Io(io::Error::new(ErrorKind::InvalidData, "UnknownIssuer"));
+        let error =
+            Error::Io(io::Error::new(ErrorKind::InvalidData, "invalid peer certificate: UnknownIssuer"));
         let Outcome::Suspicious { reason, retry_after: None } = of(error) else { panic!() };
-        assert!(reason.contains("UnknownIssuer") && reason.contains("example.org"), "{reason}");
+        assert!(reason.contains("not trusted here") && reason.contains("example.org"), "{reason}");
+    }
+
+    #[test]
+    fn what_the_tls_library_says_is_shown_without_the_names_of_its_types() {
+        for (said, words) in [
+            (
+                "invalid peer certificate: Other(OtherError(CaUsedAsEndEntity))",
+                "its certificate is an authority's own, not one for a receiver",
+            ),
+            ("invalid peer certificate: BadEncoding", "its certificate is refused: bad encoding"),
+            (
+                "invalid peer certificate: Other(OtherError(UnsupportedCertVersion))",
+                "its certificate is refused: unsupported cert version",
+            ),
+            (
+                r#"invalid peer certificate: certificate not valid for name "MyHost"; certificate is only valid for one"#,
+                r#"its certificate is refused: certificate not valid for name "MyHost"; certificate is only valid for one"#,
+            ),
+            ("received fatal alert: HandshakeFailure", "received fatal alert: handshake failure"),
+            (
+                "received corrupt message of type InvalidContentType",
+                "received corrupt message of type invalid content type",
+            ),
+        ] {
+            assert_eq!(in_words(said), words);
+        }
     }
 
     #[test]

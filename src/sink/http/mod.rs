@@ -226,7 +226,7 @@ fn read_authorities(path: &Path) -> Result<Vec<Certificate<'static>>, HttpSetupE
     let pem = fs::read(path).map_err(|error| unusable(error.to_string()))?;
     let mut authorities = Vec::new();
     for item in parse_pem(&pem) {
-        match item.map_err(|error| unusable(error.to_string()))? {
+        match item.map_err(|_| unusable("a certificate in it is damaged or cut off".into()))? {
             PemItem::Certificate(certificate) => authorities.push(certificate),
             _ => {
                 return Err(unusable("it holds a private key, which belongs to nobody but its owner".into()));
