@@ -2,10 +2,11 @@
 
 use std::fs;
 use std::path::Path;
+use std::process::Command;
 
 use rustix::process::{Pid, Signal, kill_process};
 
-use crate::harness::{Live, Receiver, Sandbox, is_gone, random, readings, tally, until};
+use crate::harness::{DeadMount, Live, Receiver, Sandbox, is_gone, random, readings, tally, until};
 
 /// How many kills a test tries.
 fn kills() -> usize {
@@ -128,6 +129,24 @@ fn an_orphan_whose_time_is_over_delivers_nothing_after_its_successor() {
         assert_eq!(delivered, if to_url { "" } else { "successor\nsuccessor\n" });
         sandbox.stats().shows([("delivered", 2), ("pending", 0)]);
     }
+}
+
+#[test]
+fn a_process_that_holds_a_dead_mount_open_hangs_no_successor_of_an_orphan() {
+    let sandbox = Sandbox::new();
+    let mount = DeadMount::new(&sandbox);
+    let mut holder = Command::new("sleep").arg("600").stdin(mount.open()).spawn().unwrap();
+    sandbox.append(["1"]);
+    let orphan = leave_orphan(&sandbox, "1s");
+    until("the successor's turn", || {
+        let code = sandbox.replay_exec("cat >> delivered").run().code();
+        assert!(matches!(code, Some(0 | 7)), "exit code {code:?}");
+        (code == Some(0)).then_some(())
+    });
+    assert!(is_gone(&orphan), "the orphan outlives its successor");
+    assert!(holder.try_wait().unwrap().is_none());
+    holder.kill().unwrap();
+    holder.wait().unwrap();
 }
 
 #[test]
