@@ -23,6 +23,7 @@
 mod holders;
 
 use std::os::fd::OwnedFd;
+use std::path::Path;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
@@ -123,6 +124,11 @@ impl Hold {
         let Some(file) = self.file.descriptor() else { return Ok(None) };
         let high = rustix::io::fcntl_dupfd_cloexec(file, number_min);
         Ok(Some(high.or_else(|_| rustix::io::fcntl_dupfd_cloexec(file, 3))?))
+    }
+
+    /// The journal's directory.
+    pub fn journal(&self) -> Option<&Path> {
+        self.file.path().parent()
     }
 
     /// Leaves the lock to whoever still holds it.

@@ -268,6 +268,22 @@ fn our_secrets_reach_neither_the_command_nor_the_alert() {
 }
 
 #[test]
+fn a_command_and_an_alert_see_the_journal_that_they_are_about_and_not_the_callers() {
+    let sandbox = Sandbox::new();
+    let alert = "env > alert.new; mv alert.new alert";
+    let limits = ["init", "--dead-letter-threshold", "1", "--alert-exec", alert];
+    sandbox.edgesync(limits).run().exits(0);
+    sandbox.append(["1"]);
+    let replay = sandbox.replay_exec("env > command; exit 65").args(["-j", "cam.journal"]);
+    replay.env("EDGESYNC_JOURNAL", "/nonexistent").run().exits(5);
+    let alert = until("the alert", || fs::read_to_string(sandbox.path("alert")).ok());
+    let journal = format!("EDGESYNC_JOURNAL={}", fs::canonicalize(sandbox.journal()).unwrap().display());
+    for seen in [text(&sandbox.path("command")), alert] {
+        assert!(seen.lines().any(|line| line == journal), "{journal} is not in\n{seen}");
+    }
+}
+
+#[test]
 fn a_command_that_is_told_to_end_lets_its_lock_go() {
     let sandbox = Sandbox::new();
     sandbox.append(["1"]);

@@ -7,6 +7,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::thread;
 
+use rustix::process::{Pid, Signal};
 use tempfile::TempDir;
 use uuid::Uuid;
 
