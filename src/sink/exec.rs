@@ -2,12 +2,13 @@
 //!
 //! One `sh -c COMMAND` a batch, the body on its stdin and what the batch is in its environment. Entry bytes never reach a
 //! command line. The command has a process group of its own, so that it can be ended with all it started; when
-//! it ends by itself, what it left running in the background is left alone.
+//! it exits, what it left running in the background is left alone. When a signal kills it, what it has started is ended.
 //!
 //! Should we be killed, the command goes on. So it has the whole body from the start (`command/stdin.rs`), and holds a lock
 //! ([`ExecLock`]) by which whoever delivers next knows that it may still deliver.
 
 use std::io;
+use std::ops::RangeInclusive;
 use std::os::fd::OwnedFd;
 use std::os::unix::net::UnixStream;
 use std::process::{ExitStatus, Stdio};
@@ -32,6 +33,9 @@ const LOCK_NUMBER_MIN: i32 = 100;
 
 /// EX_DATAERR of sysexits.h: the command will never take this input.
 const EX_DATAERR: i32 = 65;
+
+/// The exit codes by which a shell says that a signal has killed what it ran: 128 and the signal's number.
+const KILLED_BY_A_SIGNAL: RangeInclusive<i32> = 129..=128 + 64;
 
 /// What an [`ExecSink`] runs.
 #[derive(Debug, Clone)]
@@ -66,6 +70,9 @@ impl ExecOptions {
 ///
 /// Of the environment the command has all but this process's own `EDGESYNC_` variables, several of which hold secrets. If it
 /// delivers from a journal on disk, `EDGESYNC_JOURNAL` is the absolute path of that journal; otherwise it has no such variable.
+///
+/// If a signal kills the command, or what the command runs last (exit code 129 to 192), what it has started is ended as after the
+/// time-out: it could otherwise deliver after the next attempt.
 ///
 /// Blocking, on a runtime of its own: not to be used from async code but through `spawn_blocking`.
 #[derive(Debug)]
@@ -124,7 +131,8 @@ impl ExecSink {
             () = sleep(self.options.timeout) => End::TimedOut,
         };
         let outcome = match end {
-            End::Exited(Ok(status)) => return outcome_of(status),
+            End::Exited(Ok(status)) if !is_killed(status) => return outcome_of(status),
+            End::Exited(Ok(status)) => outcome_of(status),
             End::Exited(Err(error)) => later(format!("lost touch with the command: {error}")),
             End::TimedOut => {
                 let limit = self.options.timeout;
@@ -195,6 +203,12 @@ fn set_batch(sh: &mut Command, batch: &Batch, attempt: u32) {
         sh.env("EDGESYNC_FORMER_JOURNAL", former.id.to_string())
             .env("EDGESYNC_FORMER_LAST_SEQ", former.last.map_or(0, |seq| seq.get()).to_string());
     }
+}
+
+/// Whether a signal has killed the command, or, as far as its shell can say, what it ran last. Then nothing has waited for what
+/// that had started, which may still deliver.
+fn is_killed(status: ExitStatus) -> bool {
+    status.code().is_none_or(|code| KILLED_BY_A_SIGNAL.contains(&code))
 }
 
 fn spawn_failed(error: &io::Error) -> Outcome {

@@ -150,6 +150,25 @@ fn a_process_that_holds_a_dead_mount_open_hangs_no_successor_of_an_orphan() {
 }
 
 #[test]
+fn nothing_that_a_killed_command_has_started_delivers_after_its_repetition() {
+    // The shell is killed, or what it runs.
+    for dies in ["kill -9 $$", "sh -c 'kill -9 $$'"] {
+        let sandbox = Sandbox::new();
+        sandbox.append(["1", "2", "3"]);
+        let hesitates = format!(
+            "if [ -e started ]; then cat >> delivered; exit; fi
+            (until [ -e go ]; do sleep 0.01; done; cat >> delivered) > /dev/null 2>&1 &
+            echo $! > started; {dies}"
+        );
+        sandbox.replay_exec(&hesitates).args(["--batch-size", "1"]).run().exits(0);
+        fs::write(sandbox.path("go"), "").unwrap();
+        let started = text(&sandbox.path("started"));
+        until("the orphan's end", || is_gone(started.trim()).then_some(()));
+        assert_eq!(text(&sandbox.path("delivered")), "1\n2\n3\n", "{dies}");
+    }
+}
+
+#[test]
 fn an_orphan_that_has_closed_every_descriptor_is_seen_by_its_shell() {
     let sandbox = Sandbox::new();
     sandbox.append(["1"]);
