@@ -6,6 +6,7 @@ use std::os::unix::process::ExitStatusExt;
 use std::path::Path;
 use std::sync::Arc;
 use std::thread;
+use std::time::Instant;
 
 use rustix::process::{Pid, Signal};
 use tempfile::TempDir;
@@ -67,9 +68,12 @@ fn runs(file: &Path) -> bool {
     }
 }
 
-/// A child that another test is about to start has all our files open, and their locks, until it becomes what it is to be.
+/// For at most 20 seconds. A child that another test is about to start has all our files open, and their locks, until it becomes
+/// what it is to be.
 fn wait_until(mut question: impl FnMut() -> bool) {
+    let end = Instant::now() + Duration::from_secs(20);
     while !question() {
+        assert!(Instant::now() < end, "waited in vain");
         thread::sleep(Duration::from_millis(1));
     }
 }
@@ -296,9 +300,7 @@ fn a_command_that_will_not_end_is_killed_with_its_group() {
     let script = format!("trap '' TERM; sleep 600 & echo $! > '{}'; while :; do wait; done", pid.display());
     let mut sink = impatient(&script, Duration::from_secs(1));
     assert!(reason(sink.send(&batch(&vec![b'x'; 1 << 20]), 1)).contains("1s"));
-    while runs(&pid) {
-        thread::sleep(Duration::from_millis(1)); // SIGKILL was sent; it works in its own time.
-    }
+    wait_until(|| !runs(&pid)); // SIGKILL was sent; it works in its own time.
 }
 
 #[test]
