@@ -43,7 +43,7 @@
 //! The formats, and what a crash leaves behind: `docs/design.md`.
 
 mod buffer;
-mod environment;
+mod command;
 mod error;
 mod exec_lock;
 #[cfg(test)]

@@ -309,13 +309,13 @@ pub const REPLAY: PageText = PageText {
                 Term("EDGESYNC_ATTEMPT", "1 for the first attempt, 2 for the second, and so on."),
                 Term("EDGESYNC_IDEMPOTENCY_KEY", "The same key, without the quotes."),
                 Text(
-                    "Of the environment of edgesync the command has the rest, without the variables that begin with EDGESYNC_ (several hold secrets); EDGESYNC_JOURNAL it keeps.",
+                    "EDGESYNC_JOURNAL is the absolute path of the journal that is delivered, whatever the caller's names. Of the environment of edgesync the command has the rest, without the other variables that begin with EDGESYNC_ (several hold secrets).",
                 ),
                 Text(
                     "Standard input is a file that is complete before the command starts: the command sees the whole body or nothing. Put cat | before a command that insists on a pipe (Python's asyncio connect_read_pipe does).",
                 ),
                 Text(
-                    "If edgesync is killed with SIGKILL its command goes on, and holds exec.lock: a descriptor above 99 that it and its children inherit. Every replay, also one with --to, then exits with 7 until the command has ended. When --timeout has passed since the command was started, the next replay ends the processes that still hold the lock (SIGTERM, 2 seconds later SIGKILL), and goes on. A process that has become another user cannot be found so: replay stays busy until it ends. Once the command has ended by itself, what it has left running in the background is left alone.",
+                    "If edgesync is killed with SIGKILL its command goes on, and holds exec.lock: a descriptor above 99 that it and its children inherit. Every replay, also one with --to, then exits with 7 until the command has ended. When --timeout has passed since the command was started, the next replay ends the processes that still hold the lock (SIGTERM, 2 seconds later SIGKILL), and goes on. A process that has become another user cannot be found so: replay stays busy until it ends. Once the command has exited, what it has left running in the background is left alone. If a signal kills the command, or what the command runs last (exit code 129 to 192), what it has started is ended as after --timeout: it could otherwise deliver after the next attempt.",
                 ),
             ],
         ),
@@ -540,7 +540,7 @@ const INIT: PageText = PageText {
             Term("lost, threshold", "Entries evicted and dead-lettered so far; the threshold."),
             Term("limits", "An object with max_bytes, max_entries, max_age_s and overflow."),
             Text(
-                "Its environment names the journal in EDGESYNC_JOURNAL and EDGESYNC_JOURNAL_ID; no other variable that begins with EDGESYNC_ is in it. Its standard output goes to standard error. One command runs at a time for a journal; losses during a run cause one more run after it. A command is ended after 60 seconds, and when append, replay or skip is done, after 10 more or on a signal. A command that fails is named on standard error, also with --quiet.",
+                "Its environment names the journal in EDGESYNC_JOURNAL (the absolute path) and EDGESYNC_JOURNAL_ID; no other variable that begins with EDGESYNC_ is in it. Its standard output goes to standard error. One command runs at a time for a journal; losses during a run cause one more run after it. A command is ended after 60 seconds, and when append, replay or skip is done, after 10 more or on a signal. A command that fails is named on standard error, also with --quiet.",
             ),
         ],
     )],

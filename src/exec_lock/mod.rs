@@ -16,20 +16,21 @@
 //! - Each run of the command opens the file anew. Once the command's first process has ended by itself, the lock is given back
 //!   whoever still has the file open: what became a daemon on purpose is not an orphan, and does not hold later locks either.
 //! - The file says when the lock was taken and for how long, in a line without a sync: it only matters as long as the machine
-//!   runs. If it cannot be written (the disk is full) or read, the time is unknown, and nothing is ended.
+//!   runs. If it cannot be written (the disk is full) or read, or was written in another time namespace (a container), the time is
+//!   unknown, and nothing is ended. A line that cannot be written leaves none of an earlier command either.
 //! - It is used under the right to deliver (`replay.lock`), so that one process at a time asks and takes.
 
 mod holders;
 
 use std::os::fd::OwnedFd;
+use std::path::Path;
 use std::time::Duration;
 
-use rustix::time::{ClockId, clock_gettime};
 use serde::{Deserialize, Serialize};
 
 use crate::error::{Error, Result};
 use crate::record::{seal_line, unseal_line};
-use crate::storage::{File, LockGuard, Open, Store};
+use crate::storage::{File, LockGuard, Open, Store, Uptime};
 
 /// The file's one line is shorter.
 const LINE_BYTES_MAX: usize = 512;
@@ -52,8 +53,8 @@ pub(crate) struct Hold {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 struct Term {
     boot: String,
-    /// CLOCK_BOOTTIME: no person sets it, and it counts the time that a machine sleeps.
-    started_ms: u64,
+    /// No person sets this clock, and it counts the time that a machine sleeps.
+    started: Uptime,
     timeout_ms: u64,
 }
 
@@ -79,7 +80,8 @@ impl ExecLock {
         if file.try_lock()?.is_some() {
             return Ok(());
         }
-        let left = Term::read(&file).and_then(|term| term.left(self.store.boot_id().as_deref(), now()));
+        let left = Term::read(&file)
+            .and_then(|term| term.left(self.store.boot_id().as_deref(), self.store.uptime()?));
         if left == Some(Duration::ZERO) && holders::end(&file)? {
             return Ok(());
         }
@@ -87,19 +89,32 @@ impl ExecLock {
     }
 
     /// Takes it for one run of a command; none where a journal has no files that another process could inherit.
+    ///
+    /// # Errors
+    /// [`Error::CommandRuns`] while another command holds it; [`Error::Io`] if the file cannot be used, or if the term of an earlier
+    /// command would stay in it: a successor would end this command by it.
     pub(crate) fn take(&self, timeout: Duration) -> Result<Option<Hold>> {
         self.clear()?;
-        let file = self.store.open(self.name, Open::Create)?;
+        let file = self.store.open_to_overwrite(self.name)?;
         if file.descriptor().is_none() {
             return Ok(None);
         }
         let Some(guard) = file.try_lock()? else {
             return Err(Error::CommandRuns { path: file.path().to_owned(), left: None });
         };
-        let boot = self.store.boot_id().unwrap_or_default();
-        // Without it nothing is ended before its time; see above.
-        let _ = Term { boot, started_ms: now(), timeout_ms: millis(timeout) }.write(&file);
+        self.note_term(&file, timeout)?;
         Ok(Some(Hold { file, guard }))
+    }
+
+    /// Writes until when the command may run; or, if that is unknown or cannot be written, leaves no term at all.
+    fn note_term(&self, file: &File, timeout: Duration) -> Result<()> {
+        if let (Some(boot), Some(started)) = (self.store.boot_id(), self.store.uptime())
+            && let Some(line) = (Term { boot, started, timeout_ms: millis(timeout) }).line()
+            && file.write_at(&line, 0).is_ok()
+        {
+            return Ok(());
+        }
+        file.set_len(0)
     }
 }
 
@@ -109,6 +124,11 @@ impl Hold {
         let Some(file) = self.file.descriptor() else { return Ok(None) };
         let high = rustix::io::fcntl_dupfd_cloexec(file, number_min);
         Ok(Some(high.or_else(|_| rustix::io::fcntl_dupfd_cloexec(file, 3))?))
+    }
+
+    /// The journal's directory.
+    pub fn journal(&self) -> Option<&Path> {
+        self.file.path().parent()
     }
 
     /// Leaves the lock to whoever still holds it.
@@ -132,26 +152,20 @@ impl Term {
         serde_json::from_slice(&object).ok()
     }
 
-    fn write(&self, file: &File) -> Result<()> {
-        match serde_json::to_vec(self) {
-            Ok(object) => file.write_at(&seal_line(object), 0),
-            Err(_) => Ok(()),
-        }
+    fn line(&self) -> Option<Vec<u8>> {
+        serde_json::to_vec(self).ok().map(seal_line)
     }
 
     /// How much of the time is left; none if it is unknown. A lock that is held is of this boot: if the line is not, it is an
-    /// older one, and says nothing.
-    fn left(&self, boot: Option<&str>, now_ms: u64) -> Option<Duration> {
-        if boot != Some(&self.boot) || self.started_ms > now_ms {
+    /// older one, and says nothing. Clocks of two time namespaces cannot be compared.
+    fn left(&self, boot: Option<&str>, now: Uptime) -> Option<Duration> {
+        let comparable = boot == Some(&self.boot) && self.started.namespace == now.namespace;
+        if !comparable || self.started.ms > now.ms {
             return None;
         }
-        let end_ms = self.started_ms.saturating_add(self.timeout_ms);
-        Some(Duration::from_millis(end_ms.saturating_sub(now_ms)))
+        let end_ms = self.started.ms.saturating_add(self.timeout_ms);
+        Some(Duration::from_millis(end_ms.saturating_sub(now.ms)))
     }
-}
-
-fn now() -> u64 {
-    millis(Duration::try_from(clock_gettime(ClockId::Boottime)).unwrap_or_default())
 }
 
 fn millis(duration: Duration) -> u64 {

@@ -4,12 +4,14 @@ use std::os::unix::process::CommandExt as _;
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 
 use command_fds::CommandFdExt as _;
 
 use super::*;
 use crate::storage::disk::Disk;
 use crate::storage::memory::Memory;
+use crate::storage::test_disk;
 
 fn lock_in(directory: &Path) -> ExecLock {
     let disk = Disk::open(directory, true).unwrap();
@@ -39,22 +41,24 @@ fn until_free(lock: &ExecLock) {
 }
 
 #[test]
-fn the_time_that_is_left_is_known_only_within_one_boot() {
-    let term = Term { boot: "b".into(), started_ms: 1_000, timeout_ms: 500 };
+fn the_time_that_is_left_is_known_only_within_one_boot_and_time_namespace() {
+    let term = Term { boot: "b".into(), started: Uptime { namespace: 1, ms: 1_000 }, timeout_ms: 500 };
     let millis = |ms| Some(Duration::from_millis(ms));
-    for (boot, now_ms, left) in [
-        (Some("b"), 1_000, millis(500)),
-        (Some("b"), 1_499, millis(1)),
-        (Some("b"), 1_500, millis(0)),
-        (Some("b"), u64::MAX, millis(0)),
-        (Some("b"), 999, None),
-        (Some("another"), 1_500, None),
-        (None, 1_500, None),
+    for (boot, namespace, ms, left) in [
+        (Some("b"), 1, 1_000, millis(500)),
+        (Some("b"), 1, 1_499, millis(1)),
+        (Some("b"), 1, 1_500, millis(0)),
+        (Some("b"), 1, u64::MAX, millis(0)),
+        (Some("b"), 1, 999, None),
+        (Some("b"), 2, 1_500, None),
+        (Some("another"), 1, 1_500, None),
+        (None, 1, 1_500, None),
     ] {
-        assert_eq!(term.left(boot, now_ms), left, "{boot:?} {now_ms}");
+        assert_eq!(term.left(boot, Uptime { namespace, ms }), left, "{boot:?} {namespace} {ms}");
     }
     let for_ever = Term { timeout_ms: u64::MAX, ..term };
-    assert!(for_ever.left(Some("b"), 2_000).unwrap() > Duration::from_secs(1 << 40));
+    let now = Uptime { namespace: 1, ms: 2_000 };
+    assert!(for_ever.left(Some("b"), now).unwrap() > Duration::from_secs(1 << 40));
 }
 
 #[test]
@@ -63,8 +67,9 @@ fn the_line_is_read_back_also_over_a_longer_one_and_no_damage_is_believed() {
     let file = lock_in(directory.path()).store.open("exec.lock", Open::Create).unwrap();
     assert_eq!(Term::read(&file), None);
     for number in [u64::MAX, 7] {
-        let term = Term { boot: "b".repeat(64), started_ms: number, timeout_ms: number };
-        term.write(&file).unwrap();
+        let started = Uptime { namespace: number, ms: number };
+        let term = Term { boot: "b".repeat(64), started, timeout_ms: number };
+        file.write_at(&term.line().unwrap(), 0).unwrap();
         assert_eq!(Term::read(&file), Some(term));
     }
     let mut bytes = std::fs::read(file.path()).unwrap();
@@ -102,8 +107,9 @@ fn an_orphan_with_time_left_is_waited_for_and_afterwards_ended() {
     assert!(lock.take(Duration::ZERO).is_err());
     assert!(orphan.try_wait().unwrap().is_none());
     let file = lock.store.open("exec.lock", Open::Write).unwrap();
-    let over = Term { boot: lock.store.boot_id().unwrap(), started_ms: 0, timeout_ms: 0 };
-    over.write(&file).unwrap();
+    let started = Uptime { ms: 0, ..lock.store.uptime().unwrap() };
+    let over = Term { boot: lock.store.boot_id().unwrap(), started, timeout_ms: 0 };
+    file.write_at(&over.line().unwrap(), 0).unwrap();
     lock.clear().unwrap();
     assert!(!orphan.wait().unwrap().success());
 }
@@ -168,4 +174,49 @@ fn a_journal_in_memory_has_no_lock_to_inherit() {
     let lock = ExecLock::new(&store, "exec.lock");
     assert!(lock.take(Duration::ZERO).unwrap().is_none() && !lock.is_held().unwrap());
     lock.clear().unwrap();
+}
+
+#[test]
+fn a_command_whose_term_could_not_be_written_is_not_ended_by_the_term_of_an_earlier_one() {
+    let directory = tempfile::tempdir().unwrap();
+    let (store, knobs) = test_disk::store(directory.path());
+    let lock = ExecLock::new(&store, "exec.lock");
+    drop(lock.take(Duration::ZERO).unwrap());
+    knobs.refuse_writes.store(true, Ordering::SeqCst);
+    let mut orphan = orphan(&lock, Duration::from_secs(600), "exec sleep 600");
+    let error = lock.clear().unwrap_err();
+    assert!(matches!(error, Error::CommandRuns { left: None, .. }), "{error}");
+    assert!(orphan.try_wait().unwrap().is_none());
+    orphan.kill().unwrap();
+    orphan.wait().unwrap();
+    until_free(&lock);
+    knobs.refuse_cuts.store(true, Ordering::SeqCst);
+    assert!(
+        lock.take(Duration::from_secs(600)).is_err(),
+        "an earlier term would be taken for this command's"
+    );
+}
+
+#[test]
+fn a_term_that_was_written_in_another_time_namespace_ends_nothing() {
+    let directory = tempfile::tempdir().unwrap();
+    let (store, knobs) = test_disk::store(directory.path());
+    let lock = ExecLock::new(&store, "exec.lock");
+    let mut orphan = orphan(&lock, Duration::ZERO, "exec sleep 600");
+    knobs.namespace.store(7, Ordering::SeqCst);
+    let error = lock.clear().unwrap_err();
+    assert!(matches!(error, Error::CommandRuns { left: None, .. }), "{error}");
+    assert!(orphan.try_wait().unwrap().is_none());
+    knobs.namespace.store(0, Ordering::SeqCst);
+    lock.clear().unwrap();
+    assert!(!orphan.wait().unwrap().success());
+}
+
+#[test]
+fn a_lock_file_that_is_made_late_is_overwritten_in_place_too() {
+    let directory = tempfile::tempdir().unwrap();
+    let (store, knobs) = test_disk::store(directory.path());
+    knobs.copies_on_write.store(true, Ordering::SeqCst);
+    drop(ExecLock::new(&store, "exec.lock").take(Duration::ZERO).unwrap());
+    assert_eq!(*knobs.in_place.lock().unwrap(), ["exec.lock"]);
 }

@@ -1,23 +1,20 @@
-//! The alert command itself: what it is told, its environment, and its end.
+//! The alert command itself: what it learns, its environment, and its end.
 
-use std::fs::File;
-use std::io::{self, Seek, Write};
+use std::io;
 use std::os::fd::AsFd;
 use std::os::unix::process::CommandExt;
-use std::process::{Child, Command, ExitStatus, Stdio};
+use std::process::{Command, ExitStatus, Stdio};
 use std::time::{Duration, Instant};
 
-use rustix::fs::{MemfdFlags, memfd_create};
-use rustix::process::{Pid, Signal, kill_process_group, test_kill_process_group};
 use serde::Serialize;
 use uuid::Uuid;
 
 use super::config::Limits;
 use super::{Journal, Stats};
-use crate::environment;
+use crate::command::{end_group, set_environment, stdin_of};
 use crate::stop::Stop;
 
-/// How long a command that was told to end has before it is killed, and a killed one before it is given up.
+/// How long a command that is asked to end has before it is killed, and a killed one before it is given up.
 const GRACE: Duration = Duration::from_secs(1);
 /// Ending a command takes no longer than this.
 pub(crate) const ENDING_MAX: Duration = Duration::from_secs(3);
@@ -79,23 +76,12 @@ pub(crate) fn run(
     limit: Duration,
     stop: &Stop,
 ) -> io::Result<End> {
-    // A file in memory, not a pipe: nobody has to wait for the command to read it.
-    let mut input = File::from(memfd_create("edgesync-alert", MemfdFlags::CLOEXEC)?);
-    input.write_all(text)?;
-    input.rewind()?;
     // Our standard output may be a stream of entries.
     let output = io::stderr().as_fd().try_clone_to_owned().map_or_else(|_| Stdio::null(), Stdio::from);
     let mut sh = Command::new("sh");
-    for name in environment::withheld() {
-        sh.env_remove(name);
-    }
-    sh.args(["-c", command])
-        // Not the caller's, which may name another one.
-        .env("EDGESYNC_JOURNAL", std::path::absolute(journal.path())?)
-        .env("EDGESYNC_JOURNAL_ID", journal.current_id().map_err(io::Error::other)?.to_string())
-        .process_group(0)
-        .stdin(input)
-        .stdout(output);
+    set_environment(&mut sh, Some(journal.path()), journal.current_id().map_err(io::Error::other)?);
+    // A file, not a pipe: no thread has to wait for the command to read it.
+    sh.args(["-c", command]).process_group(0).stdin(stdin_of(text)?).stdout(output);
     let mut child = sh.spawn()?;
     let started = Instant::now();
     let mut pause = POLL_MIN;
@@ -111,36 +97,7 @@ pub(crate) fn run(
                 continue;
             }
         };
-        end_group(&mut child);
+        end_group(child.id(), GRACE, || !matches!(child.try_wait(), Ok(None)));
         return Ok(end);
-    }
-}
-
-/// Ends the command and all that it started: asks first, kills what is left after a while.
-///
-/// The number of a group is not given to another one as long as the group has a member, so that it is safe to signal the
-/// group after its first process was reaped.
-fn end_group(child: &mut Child) {
-    let Some(group) = i32::try_from(child.id()).ok().and_then(Pid::from_raw) else { return };
-    // A group that is gone already cannot be signalled, which is all that could fail.
-    let _ = kill_process_group(group, Signal::TERM);
-    if !is_gone(child, group) {
-        let _ = kill_process_group(group, Signal::KILL);
-        is_gone(child, group);
-    }
-}
-
-/// Whether the command and its group end within the grace.
-fn is_gone(child: &mut Child, group: Pid) -> bool {
-    let end = Instant::now() + GRACE;
-    loop {
-        let reaped = !matches!(child.try_wait(), Ok(None));
-        if reaped && test_kill_process_group(group).is_err() {
-            return true;
-        }
-        if Instant::now() >= end {
-            return false;
-        }
-        std::thread::sleep(POLL_MIN);
     }
 }

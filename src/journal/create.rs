@@ -38,7 +38,7 @@ pub(crate) fn create_in(store: Store, config: Config) -> Result<(Store, Config, 
     let segment = store.open(&layout::segment_name(Seq::FIRST), Open::Create)?;
     segment.sync_data()?;
     store.open_to_overwrite(layout::REPLAY_LOCK)?;
-    store.open(layout::EXEC_LOCK, Open::Create)?;
+    store.open_to_overwrite(layout::EXEC_LOCK)?;
     CursorFile::create(&store, &CursorState::new())?;
     // A crash may keep one name and lose another: what makes it a journal comes after all else is there.
     store.sync_names()?;
@@ -58,4 +58,23 @@ fn first_mark(store: &Store, lock: &File, journal: Uuid) -> Result<()> {
 /// A directory becomes a journal if it is empty, or holds no more than what an interrupted creation leaves.
 fn check_nothing_is_lost(store: &Store) -> Result<()> {
     no_config::obstacle(store)?.map_or(Ok(()), Err)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::Ordering;
+
+    use super::*;
+    use crate::storage::test_disk;
+
+    #[test]
+    fn every_file_that_is_overwritten_again_and_again_is_overwritten_in_place() {
+        let directory = tempfile::tempdir().unwrap();
+        let (store, knobs) = test_disk::store(directory.path());
+        knobs.copies_on_write.store(true, Ordering::SeqCst);
+        create_in(store, Config::new(&Settings::default()).unwrap()).unwrap();
+        let mut in_place = knobs.in_place.lock().unwrap().clone();
+        in_place.sort();
+        assert_eq!(in_place, [layout::APPEND_LOCK, layout::CURSOR, layout::EXEC_LOCK, layout::REPLAY_LOCK]);
+    }
 }

@@ -2,35 +2,30 @@
 //!
 //! One `sh -c COMMAND` a batch, the body on its stdin and what the batch is in its environment. Entry bytes never reach a
 //! command line. The command has a process group of its own, so that it can be ended with all it started; when
-//! it ends by itself, what it left running in the background is left alone.
+//! it exits, what it left running in the background is left alone. When a signal kills it, what it has started is ended.
 //!
-//! Should we be killed, the command goes on. So it has the whole body from the start ([`stdin`]), and holds a lock
+//! Should we be killed, the command goes on. So it has the whole body from the start (`command/stdin.rs`), and holds a lock
 //! ([`ExecLock`]) by which whoever delivers next knows that it may still deliver.
 
-mod stdin;
-
 use std::io;
+use std::ops::RangeInclusive;
 use std::os::fd::OwnedFd;
 use std::os::unix::net::UnixStream;
 use std::process::{ExitStatus, Stdio};
 use std::time::Duration;
 
 use command_fds::CommandFdExt as _;
-use rustix::process::{Pid, Signal, kill_process_group, test_kill_process_group};
 use tokio::process::{Child, Command};
 use tokio::runtime::{Builder, Runtime};
-use tokio::time::{sleep, timeout};
+use tokio::time::sleep;
 
 use super::{Batch, Outcome, Sink};
-use crate::environment;
+use crate::command::{end_group, set_environment, stdin_of};
 use crate::exec_lock::{ExecLock, Hold};
 use crate::stop::Stop;
 
-/// How long a command that was told to end has before it is killed, and a killed one before it is given up.
+/// How long a command that is asked to end has before it is killed, and a killed one before it is given up.
 const GRACE: Duration = Duration::from_secs(2);
-
-/// How often a group that was told to end is looked at.
-const GROUP_POLL: Duration = Duration::from_millis(10);
 
 /// The command has its lock open under a number of at least this: scripts use the low ones for redirections of their own, and
 /// would close it so.
@@ -38,6 +33,9 @@ const LOCK_NUMBER_MIN: i32 = 100;
 
 /// EX_DATAERR of sysexits.h: the command will never take this input.
 const EX_DATAERR: i32 = 65;
+
+/// The exit codes by which a shell says that a signal has killed what it ran: 128 and the signal's number.
+const KILLED_BY_A_SIGNAL: RangeInclusive<i32> = 129..=128 + 64;
 
 /// What an [`ExecSink`] runs.
 #[derive(Debug, Clone)]
@@ -70,7 +68,11 @@ impl ExecOptions {
 /// The body on stdin is a file that is complete before the command starts: it has the whole batch or nothing, also if this process
 /// is killed. What insists on a pipe does not take it (Python's asyncio `connect_read_pipe`); `cat |` before it makes it one.
 ///
-/// Of the environment the command has all but this process's own `EDGESYNC_` variables, several of which hold secrets.
+/// Of the environment the command has all but this process's own `EDGESYNC_` variables, several of which hold secrets. If it
+/// delivers from a journal on disk, `EDGESYNC_JOURNAL` is the absolute path of that journal; otherwise it has no such variable.
+///
+/// If a signal kills the command, or what the command runs last (exit code 129 to 192), what it has started is ended as after the
+/// time-out: it could otherwise deliver after the next attempt.
 ///
 /// Blocking, on a runtime of its own: not to be used from async code but through `spawn_blocking`.
 #[derive(Debug)]
@@ -120,33 +122,42 @@ impl ExecSink {
             Ok(child) => child,
             Err(outcome) => return outcome,
         };
+        // It has none any more once it was reaped.
+        let number = child.id();
         let end = tokio::select! {
             biased;
             status = child.wait() => End::Exited(status),
             () = self.options.stop.stopped() => End::Stopped,
             () = sleep(self.options.timeout) => End::TimedOut,
         };
-        let reason = match end {
-            End::Exited(Ok(status)) => return outcome_of(status),
-            End::Exited(Err(error)) => format!("lost touch with the command: {error}"),
+        let outcome = match end {
+            End::Exited(Ok(status)) if !is_killed(status) => return outcome_of(status),
+            End::Exited(Ok(status)) => outcome_of(status),
+            End::Exited(Err(error)) => later(format!("lost touch with the command: {error}")),
             End::TimedOut => {
-                format!("the command was still running after {:?} and was ended", self.options.timeout)
+                let limit = self.options.timeout;
+                later(format!("the command was still running after {limit:?} and was ended"))
             }
-            End::Stopped => "stopped before the command was done; it was ended".into(),
+            End::Stopped => later("stopped before the command was done; it was ended"),
         };
-        end_group(&mut child, self.grace).await;
+        // This blocks the runtime, which has nothing else to do.
+        if let Some(number) = number {
+            end_group(number, self.grace, || !matches!(child.try_wait(), Ok(None)));
+        }
         // Of a command that did not end by itself, what has left its group, or cannot be ended now, may still deliver.
         if let Some(hold) = hold {
             hold.leave();
         }
-        later(reason)
+        outcome
     }
 
     /// Starts the command; or says why not.
     fn spawn(&self, batch: &Batch, attempt: u32, hold: Option<&Hold>) -> Result<Child, Outcome> {
         let cannot_prepare = |error| later(format!("cannot prepare the command's input: {error}"));
-        let body = stdin::of(&batch.body).map_err(cannot_prepare)?;
-        let mut sh = command(&self.options.command, batch, attempt, body);
+        let body = stdin_of(&batch.body).map_err(cannot_prepare)?;
+        let mut sh = command(&self.options.command, body);
+        set_environment(sh.as_std_mut(), hold.and_then(Hold::journal), batch.journal);
+        set_batch(&mut sh, batch, attempt);
         let lock = hold.map(|hold| hold.descriptor(LOCK_NUMBER_MIN)).transpose().map_err(cannot_prepare)?;
         sh.as_std_mut().preserved_fds(lock.flatten().into_iter().collect());
         sh.spawn().map_err(|error| spawn_failed(&error))
@@ -166,57 +177,38 @@ impl Sink for ExecSink {
 /// The command as it is run. Every file of ours is opened close-on-exec (its lock's flag is taken off between fork and exec, in the
 /// child alone, so that no other child inherits it), and the standard library gives the child
 /// back the default SIGPIPE and an empty signal mask, so that it starts as from a shell.
-fn command(command: &str, batch: &Batch, attempt: u32, body: OwnedFd) -> Command {
+fn command(command: &str, body: OwnedFd) -> Command {
     let mut sh = Command::new("sh");
     // The shell stays, to hold the lock: without something to do afterwards it would become the last command, which may close
     // all descriptors that it does not know (ssh does).
     let script = format!("{command}\n\nexit $?\n");
-    for name in environment::withheld() {
-        sh.env_remove(name);
-    }
     sh.arg("-c")
         .arg(script)
-        .env("EDGESYNC_JOURNAL_ID", batch.journal.to_string())
-        .env("EDGESYNC_FIRST_SEQ", batch.first.to_string())
-        .env("EDGESYNC_LAST_SEQ", batch.last.to_string())
-        .env("EDGESYNC_PREV_SEQ", batch.previous.map_or(0, |seq| seq.get()).to_string())
-        // Those of a command of which we are a part are not its own.
-        .env_remove("EDGESYNC_FORMER_JOURNAL")
-        .env_remove("EDGESYNC_FORMER_LAST_SEQ")
-        .env("EDGESYNC_COUNT", batch.count().to_string())
-        .env("EDGESYNC_ATTEMPT", attempt.to_string())
-        .env("EDGESYNC_IDEMPOTENCY_KEY", batch.idempotency_key())
         .stdin(Stdio::from(body))
         .stdout(Stdio::inherit())
         .stderr(Stdio::inherit())
         .process_group(0);
+    sh
+}
+
+/// Says in the command's environment which batch it is.
+fn set_batch(sh: &mut Command, batch: &Batch, attempt: u32) {
+    sh.env("EDGESYNC_FIRST_SEQ", batch.first.to_string())
+        .env("EDGESYNC_LAST_SEQ", batch.last.to_string())
+        .env("EDGESYNC_PREV_SEQ", batch.previous.map_or(0, |seq| seq.get()).to_string())
+        .env("EDGESYNC_COUNT", batch.count().to_string())
+        .env("EDGESYNC_ATTEMPT", attempt.to_string())
+        .env("EDGESYNC_IDEMPOTENCY_KEY", batch.idempotency_key());
     if let Some(former) = &batch.former {
         sh.env("EDGESYNC_FORMER_JOURNAL", former.id.to_string())
             .env("EDGESYNC_FORMER_LAST_SEQ", former.last.map_or(0, |seq| seq.get()).to_string());
     }
-    sh
 }
 
-/// Ends the command and all that it started: asks first, kills what is left after `grace`.
-///
-/// The number of a group is not given to anyone else as long as the group has a member, so that it is safe to
-/// signal the group after its first process was reaped.
-async fn end_group(child: &mut Child, grace: Duration) {
-    let Some(group) = child.id().and_then(|id| i32::try_from(id).ok()).and_then(Pid::from_raw) else {
-        return; // It was reaped a moment ago.
-    };
-    // A group that is gone already cannot be signalled, which is all that could fail.
-    let _ = kill_process_group(group, Signal::TERM);
-    let all_gone = async {
-        let _ = child.wait().await;
-        while test_kill_process_group(group).is_ok() {
-            sleep(GROUP_POLL).await;
-        }
-    };
-    if timeout(grace, all_gone).await.is_err() {
-        let _ = kill_process_group(group, Signal::KILL);
-        let _ = timeout(grace, child.wait()).await;
-    }
+/// Whether a signal has killed the command, or, as far as its shell can say, what it ran last. Then nothing has waited for what
+/// that had started, which may still deliver.
+fn is_killed(status: ExitStatus) -> bool {
+    status.code().is_none_or(|code| KILLED_BY_A_SIGNAL.contains(&code))
 }
 
 fn spawn_failed(error: &io::Error) -> Outcome {

@@ -15,6 +15,8 @@ pub(crate) mod memory;
 #[cfg(test)]
 pub(crate) mod sim;
 mod store;
+#[cfg(test)]
+pub(crate) mod test_disk;
 mod wait;
 
 use std::fmt;

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use rustix::process::Signal;
 
-use crate::harness::{Answer, Receiver, Sandbox, copy_directory, lines, until};
+use crate::harness::{Answer, Fault, Receiver, Sandbox, copy_directory, lines, until};
 
 /// A journal that keeps ten entries and raises an alert each time five more are lost.
 fn limited(command: &str) -> Sandbox {
@@ -47,6 +47,15 @@ fn an_alert_tells_which_journal_it_is_about_and_why() {
     assert!(has(format!("EDGESYNC_JOURNAL={}", journal.display())), "{environment}");
     assert!(has(format!("EDGESYNC_JOURNAL_ID={}", config["id"].as_str().unwrap())), "{environment}");
     assert!(!environment.contains("secret"), "{environment}");
+}
+
+#[test]
+fn an_alert_has_its_text_also_where_the_system_has_no_files_in_memory() {
+    let sandbox = limited("cat > text");
+    let append = sandbox.faulty("memfd_create", false, Fault::From("ENOSYS", 1), &["append"]);
+    append.stdin(numbers(17)).run().exits(0).does_not_say("alert");
+    assert!(sandbox.injected() > 0);
+    assert!(fs::read_to_string(sandbox.path("text")).unwrap().contains("\"lost\":7"));
 }
 
 #[test]

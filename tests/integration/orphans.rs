@@ -2,10 +2,11 @@
 
 use std::fs;
 use std::path::Path;
+use std::process::Command;
 
 use rustix::process::{Pid, Signal, kill_process};
 
-use crate::harness::{Live, Receiver, Sandbox, is_gone, random, readings, tally, until};
+use crate::harness::{DeadMount, Live, Receiver, Sandbox, is_gone, random, readings, tally, until};
 
 /// How many kills a test tries.
 fn kills() -> usize {
@@ -131,6 +132,43 @@ fn an_orphan_whose_time_is_over_delivers_nothing_after_its_successor() {
 }
 
 #[test]
+fn a_process_that_holds_a_dead_mount_open_hangs_no_successor_of_an_orphan() {
+    let sandbox = Sandbox::new();
+    let mount = DeadMount::new(&sandbox);
+    let mut holder = Command::new("sleep").arg("600").stdin(mount.open()).spawn().unwrap();
+    sandbox.append(["1"]);
+    let orphan = leave_orphan(&sandbox, "1s");
+    until("the successor's turn", || {
+        let code = sandbox.replay_exec("cat >> delivered").run().code();
+        assert!(matches!(code, Some(0 | 7)), "exit code {code:?}");
+        (code == Some(0)).then_some(())
+    });
+    assert!(is_gone(&orphan), "the orphan outlives its successor");
+    assert!(holder.try_wait().unwrap().is_none());
+    holder.kill().unwrap();
+    holder.wait().unwrap();
+}
+
+#[test]
+fn nothing_that_a_killed_command_has_started_delivers_after_its_repetition() {
+    // The shell is killed, or what it runs.
+    for dies in ["kill -9 $$", "sh -c 'kill -9 $$'"] {
+        let sandbox = Sandbox::new();
+        sandbox.append(["1", "2", "3"]);
+        let hesitates = format!(
+            "if [ -e started ]; then cat >> delivered; exit; fi
+            (until [ -e go ]; do sleep 0.01; done; cat >> delivered) > /dev/null 2>&1 &
+            echo $! > started; {dies}"
+        );
+        sandbox.replay_exec(&hesitates).args(["--batch-size", "1"]).run().exits(0);
+        fs::write(sandbox.path("go"), "").unwrap();
+        let started = text(&sandbox.path("started"));
+        until("the orphan's end", || is_gone(started.trim()).then_some(()));
+        assert_eq!(text(&sandbox.path("delivered")), "1\n2\n3\n", "{dies}");
+    }
+}
+
+#[test]
 fn an_orphan_that_has_closed_every_descriptor_is_seen_by_its_shell() {
     let sandbox = Sandbox::new();
     sandbox.append(["1"]);
@@ -245,6 +283,22 @@ fn our_secrets_reach_neither_the_command_nor_the_alert() {
     for seen in [text(&sandbox.path("command")), alert] {
         assert!(seen.contains("THEIRS=kept\n") && seen.contains("EDGESYNC_JOURNAL="), "{seen}");
         assert!(!seen.contains("canary"), "{seen}");
+    }
+}
+
+#[test]
+fn a_command_and_an_alert_see_the_journal_that_they_are_about_and_not_the_callers() {
+    let sandbox = Sandbox::new();
+    let alert = "env > alert.new; mv alert.new alert";
+    let limits = ["init", "--dead-letter-threshold", "1", "--alert-exec", alert];
+    sandbox.edgesync(limits).run().exits(0);
+    sandbox.append(["1"]);
+    let replay = sandbox.replay_exec("env > command; exit 65").args(["-j", "cam.journal"]);
+    replay.env("EDGESYNC_JOURNAL", "/nonexistent").run().exits(5);
+    let alert = until("the alert", || fs::read_to_string(sandbox.path("alert")).ok());
+    let journal = format!("EDGESYNC_JOURNAL={}", fs::canonicalize(sandbox.journal()).unwrap().display());
+    for seen in [text(&sandbox.path("command")), alert] {
+        assert!(seen.lines().any(|line| line == journal), "{journal} is not in\n{seen}");
     }
 }
 

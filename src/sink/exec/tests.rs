@@ -6,7 +6,9 @@ use std::os::unix::process::ExitStatusExt;
 use std::path::Path;
 use std::sync::Arc;
 use std::thread;
+use std::time::Instant;
 
+use rustix::process::{Pid, Signal};
 use tempfile::TempDir;
 use uuid::Uuid;
 
@@ -63,6 +65,16 @@ fn runs(file: &Path) -> bool {
     match fs::read_to_string(format!("/proc/{}/stat", pid.trim())) {
         Ok(stat) => !stat.rsplit_once(") ").unwrap().1.starts_with('Z'),
         Err(_) => false,
+    }
+}
+
+/// For at most 20 seconds. A child that another test is about to start has all our files open, and their locks, until it becomes
+/// what it is to be.
+fn wait_until(mut question: impl FnMut() -> bool) {
+    let end = Instant::now() + Duration::from_secs(20);
+    while !question() {
+        assert!(Instant::now() < end, "waited in vain");
+        thread::sleep(Duration::from_millis(1));
     }
 }
 
@@ -177,6 +189,59 @@ fn what_has_left_the_group_of_a_command_that_had_to_be_ended_is_ended_before_the
 }
 
 #[test]
+fn what_a_killed_command_has_started_delivers_nothing_after_its_next_attempt() {
+    let directory = TempDir::new().unwrap();
+    let lock = lock_in(directory.path());
+    let pid = directory.path().join("pid");
+    let dies = format!("sleep 600 & echo $! > '{}'; kill -9 $$", pid.display());
+    // The shell itself is killed; or what it runs is, and the shell says so in its exit code.
+    for script in [dies.clone(), format!("sh -c \"{}\"", dies.replace('$', "\\$"))] {
+        let mut sink = impatient(&script, Duration::from_secs(600));
+        sink.guard(lock.clone());
+        let reason = reason(sink.send(&batch(b"x"), 1));
+        assert!(reason.contains("SIGKILL") || reason.contains("137"), "{reason}");
+        assert!(!runs(&pid), "its child goes on: {script}");
+        sink.options.command = "true".into();
+        wait_until(|| sink.send(&batch(b"x"), 2) == delivered());
+    }
+}
+
+#[test]
+fn what_has_left_the_group_of_a_killed_command_keeps_its_lock() {
+    let directory = TempDir::new().unwrap();
+    let lock = lock_in(directory.path());
+    let pid = directory.path().join("pid");
+    let script = format!(
+        "setsid sh -c 'echo $$ > \"{0}.new\"; mv \"{0}.new\" \"{0}\"; exec sleep 600' &
+        until [ -e '{0}' ]; do sleep 0.01; done; kill -9 $$",
+        pid.display()
+    );
+    let mut sink = sink(&script);
+    sink.guard(lock.clone());
+    assert!(reason(sink.send(&batch(b"x"), 1)).contains("SIGKILL"));
+    assert!(lock.is_held().unwrap() && runs(&pid), "it may still deliver");
+    sink.options.command = "true".into();
+    assert!(reason(sink.send(&batch(b"x"), 2)).contains("exec.lock"));
+    kill(&pid);
+    wait_until(|| sink.send(&batch(b"x"), 3) == delivered());
+}
+
+#[test]
+fn what_a_command_leaves_running_is_left_alone_whatever_its_exit_code() {
+    let directory = TempDir::new().unwrap();
+    let lock = lock_in(directory.path());
+    let pid = directory.path().join("pid");
+    for code in [0, 1, 65, 75, 127, 128, 193, 255] {
+        let mut sink = sink(&format!("sleep 600 & echo $! > '{}'; exit {code}", pid.display()));
+        sink.guard(lock.clone());
+        sink.send(&batch(b"x"), 1);
+        assert!(!lock.is_held().unwrap(), "{code}");
+        assert!(runs(&pid), "{code}: it is not ours to end");
+        kill(&pid);
+    }
+}
+
+#[test]
 fn the_environment_says_which_batch_it_is() {
     let directory = TempDir::new().unwrap();
     let file = directory.path().join("env");
@@ -235,9 +300,7 @@ fn a_command_that_will_not_end_is_killed_with_its_group() {
     let script = format!("trap '' TERM; sleep 600 & echo $! > '{}'; while :; do wait; done", pid.display());
     let mut sink = impatient(&script, Duration::from_secs(1));
     assert!(reason(sink.send(&batch(&vec![b'x'; 1 << 20]), 1)).contains("1s"));
-    while runs(&pid) {
-        thread::sleep(Duration::from_millis(1)); // SIGKILL was sent; it works in its own time.
-    }
+    wait_until(|| !runs(&pid)); // SIGKILL was sent; it works in its own time.
 }
 
 #[test]

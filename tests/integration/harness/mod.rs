@@ -12,6 +12,7 @@
 
 mod answer;
 mod check;
+mod dead_mount;
 mod disk;
 mod faults;
 mod invocation;
@@ -26,6 +27,7 @@ mod tls;
 mod volume;
 
 pub use self::answer::Answer;
+pub use self::dead_mount::DeadMount;
 pub use self::disk::{copy_directory, records, sealed_objects, segments, snapshot};
 pub use self::faults::{Fault, demand, demand_root, tally};
 pub use self::invocation::Invocation;

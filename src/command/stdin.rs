@@ -1,7 +1,7 @@
-//! The body as a command's standard input: a file that is complete before the command starts.
+//! A command's standard input: a file that is complete before the command starts.
 //!
 //! A pipe would be fed while the command runs: if we are killed meanwhile, the command sees the end of half a body and takes it
-//! for the whole. A file has no such moment. It has no name, so that nothing is left of it, and it is made anew for each
+//! for the whole. It would also have to be fed by a thread that waits for the command. A file has no such moment. It has no name, so that nothing is left of it, and it is made anew for each
 //! attempt, so that no earlier command, which may have moved the place where it is read, can disturb a later one.
 //!
 //! It is in memory, sealed: nothing can change it any more. Where the system has no such files (a kernel before 3.17, a sandbox)
@@ -15,13 +15,13 @@ use std::path::Path;
 use rustix::fs::{MemfdFlags, Mode, OFlags, SealFlags, SeekFrom, fcntl_add_seals, memfd_create, open, seek};
 use rustix::io::{Errno, retry_on_intr};
 
-const NAME: &str = "edgesync-batch";
+const NAME: &str = "edgesync-stdin";
 
 /// Nothing but a reader: mode 0600.
 const MODE: Mode = Mode::RUSR.union(Mode::WUSR);
 
 /// A file that holds these bytes, to be read from its beginning.
-pub(super) fn of(body: &[u8]) -> io::Result<OwnedFd> {
+pub(crate) fn of(body: &[u8]) -> io::Result<OwnedFd> {
     match in_memory(body) {
         Err(error) if is_unsupported(&error) => on_disk(body, &std::env::temp_dir()),
         result => result,
