@@ -99,11 +99,12 @@ fn an_empty_directory_is_no_damaged_journal() {
 }
 
 #[test]
-fn a_journal_whose_segments_are_lost_is_not_sent_to_a_repair_that_cannot_help() {
+fn a_journal_whose_segments_are_lost_is_sent_to_a_repair_that_goes_on_without_them() {
     let sandbox = sandbox();
     fs::remove_file(sandbox.journal().join("00000000000000000001.jsonl")).unwrap();
-    let output = sandbox.edgesync(["verify", "--repair"]).run();
-    output.exits(6).says("it has no segment file").says("from a backup").does_not_say("--repair");
+    sandbox.edgesync(["append"]).stdin("1\n").run().exits(6).says("it has no segment file").says("--repair");
+    sandbox.edgesync(["verify", "--repair"]).run().says("the journal goes on at seq");
+    sandbox.edgesync(["append"]).stdin("1\n").run().exits(0);
 }
 
 #[test]
