@@ -157,7 +157,8 @@ fn nothing_that_a_killed_command_has_started_delivers_after_its_repetition() {
         sandbox.append(["1", "2", "3"]);
         let hesitates = format!(
             "if [ -e started ]; then cat >> delivered; exit; fi
-            (until [ -e go ]; do sleep 0.01; done; cat >> delivered) > /dev/null 2>&1 &
+            exec 3<&0
+            (until [ -e go ]; do sleep 0.01; done; cat <&3 >> delivered) > /dev/null 2>&1 &
             echo $! > started; {dies}"
         );
         sandbox.replay_exec(&hesitates).args(["--batch-size", "1"]).run().exits(0);
