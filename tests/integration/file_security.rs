@@ -285,8 +285,7 @@ fn a_journal_that_others_may_enter_is_not_read_by_them() {
     for name in ["", "home"] {
         fs::set_permissions(sandbox.path(name), fs::Permissions::from_mode(0o755)).unwrap();
     }
-    let program = sandbox.path("program");
-    fs::copy(env!("CARGO_BIN_EXE_edgesync"), &program).unwrap();
+    let program = sandbox.reachable_program();
     let script = "\"$PROGRAM\" cat; echo \"cat $?\"; \"$PROGRAM\" stats; echo \"stats $?\"; echo 1 | \"$PROGRAM\" append; echo \"append $?\"";
     let output = sandbox.shell(script).env("PROGRAM", AsRef::<OsStr>::as_ref(&program)).user(65_534).run();
     for word in ["cat 2", "stats 2", "append 2"] {

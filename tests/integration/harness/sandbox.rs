@@ -134,12 +134,14 @@ impl Sandbox {
         self.program(program).args(words).user(NOBODY)
     }
 
-    /// The program at a path that nobody may walk: the build directory can be in a home that is closed.
-    fn reachable_program(&self) -> PathBuf {
+    /// The program at a path that the user `nobody` may walk: the build directory can be in a home that is closed. A child makes
+    /// the copy: no child of another test's can have it open for writing then ("text file busy").
+    pub fn reachable_program(&self) -> PathBuf {
         let program = self.path(PROGRAM);
         if !program.exists() {
             let built = env!("CARGO_BIN_EXE_edgesync");
-            fs::hard_link(built, &program).or_else(|_| fs::copy(built, &program).map(drop)).unwrap();
+            let copied = std::process::Command::new("cp").arg(built).arg(&program).status().unwrap();
+            assert!(copied.success());
         }
         program
     }
