@@ -177,15 +177,7 @@ impl Error {
                     parent.display()
                 ))
             }
-            Self::NotAJournal { path, reason } if is_config(path, reason) || reason == CONFIG_LOST => Some(
-                "put journal.json back from a backup, or `edgesync verify --repair`; nothing was changed".into(),
-            ),
-            Self::NotAJournal { reason, .. } if reason == FOREIGN_FILE => {
-                Some("move it out of the journal's directory; nothing was changed".into())
-            }
-            Self::NotAJournal { .. } => {
-                Some("name a journal directory with -j, or one that does not exist yet".into())
-            }
+            Self::NotAJournal { path, reason } => Some(not_a_journal_hint(path, reason).into()),
             Self::NewerFormat { .. } => Some("install the newer edgesync; nothing was changed".into()),
             Self::Damaged { reason, .. } if reason == NO_SEGMENT => {
                 Some(
@@ -200,22 +192,7 @@ impl Error {
                 "put the missing file back, or `edgesync verify --repair` to go on without it; nothing was changed"
                     .into(),
             ),
-            Self::Unsafe { path, reason } if [OTHERS_MAY_WRITE, OTHERS_MAY_WRITE_HERE].contains(&&**reason) => {
-                Some(format!(
-                    "look into it, then: chmod go-w '{}'; what only looks (stats, cat, verify) still works",
-                    path.display()
-                ))
-            }
-            Self::Unsafe { reason, .. } if reason.contains("another user") => Some(
-                "run edgesync as the journal's owner; what only looks (stats, cat, verify) still works".into(),
-            ),
-            Self::Unsafe { path, reason } if reason == HARD_LINK => {
-                Some(format!("remove the other name (`find / -samefile '{}'` shows it)", path.display()))
-            }
-            Self::Unsafe { reason, .. } if reason == SYMBOLIC_LINK => {
-                Some("replace the link by the file that it points to".into())
-            }
-            Self::Unsafe { .. } => Some("move it away, and put the journal's own file back".into()),
+            Self::Unsafe { path, reason } => Some(unsafe_hint(path, reason)),
             Self::Busy { .. } => Some("try again when it has finished".into()),
             Self::CommandRuns { left: Some(left), .. } => {
                 let seconds = left.as_secs() + 1;
@@ -279,6 +256,31 @@ impl Error {
     pub(crate) fn io(action: &'static str, path: impl Into<PathBuf>) -> impl FnOnce(io::Error) -> Self {
         let path = path.into();
         move |source| Self::Io { action, path, source }
+    }
+}
+
+fn not_a_journal_hint(path: &Path, reason: &str) -> &'static str {
+    match reason {
+        _ if is_config(path, reason) || reason == CONFIG_LOST => {
+            "put journal.json back from a backup, or `edgesync verify --repair`; nothing was changed"
+        }
+        FOREIGN_FILE => "move it out of the journal's directory; nothing was changed",
+        _ => "name a journal directory with -j, or one that does not exist yet",
+    }
+}
+
+fn unsafe_hint(path: &Path, reason: &str) -> String {
+    let path = path.display();
+    match reason {
+        OTHERS_MAY_WRITE | OTHERS_MAY_WRITE_HERE => format!(
+            "look into it, then: chmod go-w '{path}'; what only looks (stats, cat, verify) still works"
+        ),
+        _ if reason.contains("another user") => {
+            "run edgesync as the journal's owner; what only looks (stats, cat, verify) still works".into()
+        }
+        HARD_LINK => format!("remove the other name (`find / -samefile '{path}'` shows it)"),
+        SYMBOLIC_LINK => "replace the link by the file that it points to".into(),
+        _ => "move it away, and put the journal's own file back".into(),
     }
 }
 

@@ -45,7 +45,10 @@ pub struct Damage {
 impl fmt::Display for Damage {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { first, entries, file, offset, length } = self;
-        write!(formatter, "{}: {length} damaged bytes at offset {offset}: ", file.display())?;
+        match length {
+            0 => write!(formatter, "{}: nothing is left at offset {offset}: ", file.display())?,
+            _ => write!(formatter, "{}: {length} damaged bytes at offset {offset}: ", file.display())?,
+        }
         match entries {
             0 => write!(formatter, "no entry lost, before seq {first}"),
             1 => write!(formatter, "seq {first} lost"),
