@@ -3,6 +3,8 @@
 //! Between commits it holds nothing: any number of appenders may take turns. Under the lock it first checks that
 //! the journal still is as it left it; if not (another writer, a compaction, new limits) it looks again.
 
+use uuid::Uuid;
+
 use super::ages::Ages;
 use super::config::{Config, Overflow};
 use super::layout;
@@ -13,8 +15,6 @@ use super::tail::Tail;
 use super::tail_mark::{NameChange, TailMark};
 use super::widen::Limit;
 use super::{Evicted, Journal, RejectedLine, SegmentWriter, segments};
-use uuid::Uuid;
-
 use crate::error::{Error, Result};
 use crate::record::{Block, Seq};
 use crate::storage::{File, FileId, Open};

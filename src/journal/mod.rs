@@ -237,18 +237,17 @@ impl Journal {
         let guard = lock.lock()?;
         let (config, renewal) = origin::settle(&store, &lock)?;
         drop(guard);
-        let is_renewed = renewal.is_some();
         let journal = Self(Arc::new(Inner { store, config, renewal, alerts: Arc::default() }));
-        if is_renewed {
-            journal.leave_a_mark();
-        }
+        journal.leave_a_mark();
         Ok(journal)
     }
 
-    /// Recovers a renewed journal, so that its mark says where it ends: a backup of it that comes back gives out less twice. No
+    /// Recovers a journal that was just renewed, so that its mark says where it ends: a backup of it that comes back gives out less twice. No
     /// more than that: on a full disk there may be no mark.
     fn leave_a_mark(&self) {
-        if let Err(error) = Appender::open(self) {
+        if self.0.renewal.is_some()
+            && let Err(error) = Appender::open(self)
+        {
             tracing::debug!(%error, "no mark was left");
         }
     }
@@ -279,13 +278,10 @@ impl Journal {
         let changed = current.with(&settings)?;
         origin::replace(&changed, &store, &lock)?;
         drop(guard);
-        let is_renewed = renewal.is_some();
         let renewal = renewal.or_else(|| self.0.renewal.clone());
         let alerts = Arc::clone(&self.0.alerts);
         let journal = Self(Arc::new(Inner { store, config: changed, renewal, alerts }));
-        if is_renewed {
-            journal.leave_a_mark();
-        }
+        journal.leave_a_mark();
         Ok((journal, remarks))
     }
 
@@ -382,7 +378,8 @@ impl Journal {
     /// Where the cursor is lost, everything that is still there becomes pending and is delivered again.
     ///
     /// # Errors
-    /// I/O errors, [`Error::Busy`] while another process delivers, and what cannot be repaired: no segment file, and neither cursor nor tail mark.
+    /// I/O errors, [`Error::Busy`] while another process delivers, and what cannot be repaired: no segment file, and neither
+    /// cursor nor tail mark.
     pub fn repair(path: &Path, told: &mut dyn FnMut(&str)) -> Result<Self> {
         repair::repair(path, told)
     }
